@@ -1,0 +1,109 @@
+import * as tf from "@tensorflow/tfjs-core";
+
+type Inputs = Record<string, tf.Tensor | undefined>;
+// biome-ignore lint/suspicious/noExplicitAny: attributes are checked by each kernel's own type.
+type Attributes = Record<string, any>;
+
+/** The computation of one kernel on one backend: tensor infos in, tensor infos out. */
+export type KernelImplementation = (
+  inputs: Record<string, tf.TensorInfo>,
+  attributes: Attributes,
+  backend: tf.KernelBackend,
+) => tf.TensorInfo | tf.TensorInfo[];
+
+export interface KernelDefinition<I extends Inputs, A extends object> {
+  /** Starts with `Fdiv`, so that it never collides with a kernel of TensorFlow.js. */
+  name: string;
+  /** The twin for every backend: a composite of TensorFlow.js operations, never differentiated through. */
+  generic(inputs: I, attributes: A): tf.Tensor | tf.Tensor[];
+  /**
+   * What the gradient needs. `run` gets the upstream gradients (one an output) and the saved tensors by name and
+   * returns, for each differentiable input, a function that computes its gradient; only the asked ones are called.
+   * What several of them share is computed in `run` itself, outside those functions.
+   */
+  gradient?: {
+    inputs: (keyof I & string)[];
+    outputs: boolean[];
+    run(
+      dys: tf.Tensor[],
+      saved: tf.Tensor[],
+      attributes: A,
+    ): Partial<Record<keyof I & string, () => tf.Tensor>>;
+  };
+}
+
+const implementations = new Map<string, KernelImplementation>();
+const registered = new Set<string>();
+let genericOnly = false;
+
+/** Gives a kernel a fast implementation on one backend; it may throw nothing and must compute what the twin does. */
+export function implementKernel(name: string, backend: string, implementation: KernelImplementation): void {
+  implementations.set(`${backend}/${name}`, implementation);
+}
+
+/** Whether a kernel has an implementation of its own on a backend, rather than its generic twin. */
+export function hasFastKernel(name: string, backend: string = tf.getBackend()): boolean {
+  return implementations.has(`${backend}/${name}`);
+}
+
+/** Runs `f` on the generic twins alone, as the tests that hold a fast kernel against its twin do. */
+export function withGenericKernels<T>(f: () => T): T {
+  const before = genericOnly;
+  genericOnly = true;
+  try {
+    return f();
+  } finally {
+    genericOnly = before;
+  }
+}
+
+/**
+ * Defines a kernel and returns the function that runs it on the current backend.
+ *
+ * The kernel is registered with TensorFlow.js under its name, so it appears in profiles and its gradient is found by the tape.
+ */
+export function defineKernel<I extends Inputs, A extends object>(
+  definition: KernelDefinition<I, A>,
+): (inputs: I, attributes: A) => tf.Tensor[] {
+  const { name, generic, gradient } = definition;
+  if (gradient) {
+    tf.registerGradient({
+      kernelName: name,
+      inputsToSave: gradient.inputs,
+      outputsToSave: gradient.outputs,
+      gradFunc: (dy, saved, attributes) => {
+        const dys = Array.isArray(dy) ? dy : [dy];
+        return gradient.run(dys, saved, attributes as unknown as A) as Record<string, () => tf.Tensor>;
+      },
+    });
+  }
+  return (inputs, attributes) => {
+    const backend = tf.getBackend();
+    const key = `${backend}/${name}`;
+    if (!registered.has(key)) {
+      tf.registerKernel({
+        kernelName: name,
+        backendName: backend,
+        kernelFunc: (call) => {
+          const fast = genericOnly ? undefined : implementations.get(key);
+          if (fast)
+            return fast(
+              call.inputs as Record<string, tf.TensorInfo>,
+              call.attrs ?? {},
+              call.backend as tf.KernelBackend,
+            );
+          const run = () => generic(call.inputs as unknown as I, (call.attrs ?? {}) as unknown as A);
+          return tf.tidy(run as () => tf.Tensor[]);
+        },
+      });
+      registered.add(key);
+    }
+    const given = Object.fromEntries(Object.entries(inputs).filter(([, tensor]) => tensor !== undefined));
+    const out = tf
+      .engine()
+      .runKernel(name, given as tf.NamedTensorMap, attributes as unknown as tf.NamedAttrMap) as unknown as
+      | tf.Tensor
+      | tf.Tensor[];
+    return Array.isArray(out) ? out : [out];
+  };
+}

@@ -1,0 +1,13 @@
+import type { ProjectConfig } from "vitest/config";
+
+/** What every package's tests share: sources instead of builds, and room for a training test on two cores. */
+export const shared: ProjectConfig = {
+  resolve: { conditions: ["@fdiv/source"] },
+  ssr: { resolve: { conditions: ["@fdiv/source"] } },
+  test: {
+    include: ["src/**/*.test.ts"],
+    pool: "forks",
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+};
