@@ -1,1 +1,28 @@
+export { type Activation, activate } from "./activation.ts";
+export { type AdamWOptions, adamW, type Optimizer, type OptimizerState, type StepOptions } from "./adamw.ts";
+export { type AttentionOptions, attention } from "./attention.ts";
+export { cacheWrite } from "./cache-write.ts";
+export { clipByGlobalNorm } from "./clip.ts";
+export { crossEntropy } from "./cross-entropy.ts";
+export { embedding, gatherRows, segmentSum } from "./embedding.ts";
+export { valueAndGradients } from "./gradients.ts";
 export * from "./kernel.ts";
+export { layerNorm } from "./layer-norm.ts";
+export { type LinearOptions, linear } from "./linear.ts";
+export { logSoftmax } from "./log-softmax.ts";
+export { type MatMulOptions, matMul } from "./mat-mul.ts";
+export { log1mExp, logSigmoid, logSumExp, softplus } from "./numerics.ts";
+export {
+  copyParameters,
+  countParameters,
+  disposeParameters,
+  type NamePattern,
+  type Parameters,
+  parameterBytes,
+  selectParameters,
+  trainableParameters,
+} from "./parameters.ts";
+export { rmsNorm } from "./rms-norm.ts";
+export { rotary } from "./rotary.ts";
+export { selectedLogProbs } from "./selected-log-probs.ts";
+export { swiglu } from "./swiglu.ts";

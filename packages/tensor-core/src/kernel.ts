@@ -32,6 +32,9 @@ export interface KernelDefinition<I extends Inputs, A extends object> {
   };
 }
 
+/** Runs one kernel on the current backend; its outputs come as an array, also a single one. */
+export type Kernel<I extends Inputs, A extends object> = (inputs: I, attributes: A) => tf.Tensor[];
+
 const implementations = new Map<string, KernelImplementation>();
 const registered = new Set<string>();
 let genericOnly = false;
@@ -64,7 +67,7 @@ export function withGenericKernels<T>(f: () => T): T {
  */
 export function defineKernel<I extends Inputs, A extends object>(
   definition: KernelDefinition<I, A>,
-): (inputs: I, attributes: A) => tf.Tensor[] {
+): Kernel<I, A> {
   const { name, generic, gradient } = definition;
   if (gradient) {
     tf.registerGradient({
@@ -106,4 +109,33 @@ export function defineKernel<I extends Inputs, A extends object>(
       | tf.Tensor[];
     return Array.isArray(out) ? out : [out];
   };
+}
+
+/**
+ * Runs a computation with one output and a gradient of its own; unlike `tf.customGrad`, each input's gradient is a
+ * function that is called only when that gradient is asked, so what is frozen costs nothing.
+ *
+ * @param forward computes the output from the inputs; what the gradient needs goes through `save`
+ * @param gradient gets the upstream gradient and the saved tensors
+ */
+export function lazyGradient<I extends Record<string, tf.Tensor>>(
+  inputs: I,
+  forward: (save: (tensors: tf.Tensor[]) => void) => tf.Tensor,
+  gradient: (dy: tf.Tensor, saved: tf.Tensor[]) => Partial<Record<keyof I, () => tf.Tensor>>,
+): tf.Tensor {
+  // tf.customGrad is built on this method; it is missing from the public types only.
+  const engine = tf.engine() as unknown as {
+    runKernelFunc(call: {
+      inputs: I;
+      attrs: object;
+      forwardFunc: (backend: tf.KernelBackend, save: (tensors: tf.Tensor[]) => void) => tf.Tensor;
+      backwardsFunc: typeof gradient;
+    }): tf.Tensor;
+  };
+  return engine.runKernelFunc({
+    inputs,
+    attrs: {},
+    forwardFunc: (_backend, save) => forward(save),
+    backwardsFunc: gradient,
+  });
 }

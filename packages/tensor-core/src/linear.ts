@@ -1,0 +1,99 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { type Activation, activationGradKernel, stockActivation } from "./activation.ts";
+import { defineKernel, lazyGradient } from "./kernel.ts";
+import { product, stockMatMul } from "./mat-mul.ts";
+import { checkRank, checkShape, printShape } from "./shape-check.ts";
+import { sumRowsKernel } from "./sum-rows.ts";
+
+export interface LinearOptions {
+  /** [N] */
+  bias?: tf.Tensor;
+  /** Whether weight is [N, K], as in a Hugging Face Linear; GPT-2's Conv1D is [K, N] (false). */
+  transposeWeight?: boolean;
+  activation?: Activation;
+}
+
+interface Attributes {
+  transposeWeight: boolean;
+  activation: Activation;
+  /** Whether a second output holds the sum before the activation, which only a gradient needs. */
+  keepPreactivation: boolean;
+}
+
+type Inputs = { x: tf.Tensor; weight: tf.Tensor };
+
+function stockLinear(
+  { x, weight, bias }: Inputs & { bias?: tf.Tensor },
+  attributes: Attributes,
+): tf.Tensor[] {
+  const { transposeWeight, activation, keepPreactivation } = attributes;
+  const sum = stockMatMul(x, weight, false, transposeWeight);
+  const preactivation = bias ? tf.add(sum, bias) : sum;
+  if (activation === "none") return [preactivation];
+  const y = stockActivation(preactivation, activation);
+  return keepPreactivation ? [y, preactivation] : [y];
+}
+
+/** FdivLinear: y = f(x·op(weight) + bias) of x [M, K], and the sum before f when asked. */
+export const linearKernel = defineKernel<Inputs & { bias: tf.Tensor }, Attributes>({
+  name: "FdivLinear",
+  generic: stockLinear,
+});
+
+/** FdivLinearNoBias: the same without a bias; a name of its own because a kernel's inputs are fixed. */
+export const linearNoBiasKernel = defineKernel<Inputs, Attributes>({
+  name: "FdivLinearNoBias",
+  generic: stockLinear,
+});
+
+/** The gradients of the sum before the activation, each computed only when asked: a frozen weight costs nothing. */
+function linearGradient(dsum: tf.Tensor, x: tf.Tensor, weight: tf.Tensor, transposeWeight: boolean) {
+  return {
+    x: () => product(dsum, weight, false, !transposeWeight),
+    weight: () => (transposeWeight ? product(dsum, x, true, false) : product(x, dsum, true, false)),
+    bias: () => sumRowsKernel({ x: dsum }, {})[0]!,
+  };
+}
+
+/**
+ * A linear layer with its activation, y = f(x·weightᵀ + bias).
+ *
+ * @param x [..., K], rank 2 or more
+ * @param weight [N, K], or [K, N] when transposeWeight is false
+ * @returns [..., N]
+ * @throws when weight or bias does not fit
+ */
+export function linear(x: tf.Tensor, weight: tf.Tensor, options: LinearOptions = {}): tf.Tensor {
+  const { bias, transposeWeight = true, activation = "none" } = options;
+  checkRank("linear", "x", x, 2, 6);
+  checkRank("linear", "weight", weight, 2);
+  const inner = x.shape[x.rank - 1]!;
+  const [columns, rows] = (transposeWeight ? weight.shape : [...weight.shape].reverse()) as [number, number];
+  if (rows !== inner) {
+    throw new Error(
+      `linear: weight ${printShape(weight.shape)} (${transposeWeight ? "[out, in]" : "[in, out]"}) does not fit ` +
+        `x ${printShape(x.shape)}, whose last axis is ${inner}, not ${rows}.`,
+    );
+  }
+  if (bias)
+    checkShape("linear", "bias", bias, [columns], `the outputs of weight ${printShape(weight.shape)}`);
+  const flat = x.rank === 2 ? x : tf.reshape(x, [x.size / Math.max(inner, 1), inner]);
+  const keepPreactivation = activation !== "none" && tf.engine().isTapeOn();
+  const attributes = { transposeWeight, activation, keepPreactivation };
+  const inputs = { x: flat, weight, ...(bias && { bias }) };
+  const y = lazyGradient(
+    inputs,
+    (save) => {
+      const [out, preactivation] = bias
+        ? linearKernel({ x: flat, weight, bias }, attributes)
+        : linearNoBiasKernel({ x: flat, weight }, attributes);
+      save(preactivation ? [flat, weight, preactivation] : [flat, weight]);
+      return out!;
+    },
+    (dy, [savedX, savedWeight, preactivation]) => {
+      const dsum = preactivation ? activationGradKernel({ dy, x: preactivation }, { activation })[0]! : dy;
+      return linearGradient(dsum, savedX!, savedWeight!, transposeWeight);
+    },
+  );
+  return x.rank === 2 ? y : tf.reshape(y, [...x.shape.slice(0, -1), columns]);
+}
