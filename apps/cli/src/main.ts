@@ -1,0 +1,157 @@
+import { createRequire } from "node:module";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { exitCodeOf, explain } from "./failure.ts";
+
+const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
+
+const integer = (least: number) => (text: string) => {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < least) throw new InvalidArgumentError(`an integer of at least ${least} is due.`);
+  return value;
+};
+const number = (least: number, most = Number.POSITIVE_INFINITY) => (text: string) => {
+  const value = Number(text);
+  if (text.trim() === "" || !(value >= least && value <= most))
+    throw new InvalidArgumentError(`a number in [${least}, ${most}] is due.`);
+  return value;
+};
+const collect = (value: string, before: string[]) => [...before, value];
+
+/** The whole command line as a commander program; `main` runs it, the tests look into it. */
+export function program(): Command {
+  const fdiv = new Command("fdiv")
+    .description("Align language models under any f-divergence, in Node, without Python.")
+    .version(version)
+    .addOption(
+      new Option("--backend <name>", "where tensors live (default: the best that works; also FDIV_BACKEND)").choices([
+        "auto",
+        "tensorflow",
+        "webgpu",
+        "wasm",
+        "cpu",
+      ]),
+    )
+    .option("--threads <n>", "threads of the wasm backend (default: all cores; also FDIV_THREADS)", integer(1))
+    .option("--quiet", "no progress on standard error")
+    .showHelpAfterError("(--help lists what there is)")
+    .showSuggestionAfterError()
+    .configureHelp({ showGlobalOptions: true });
+
+  const training = (name: "sft" | "dpo", summary: string, example: string) =>
+    fdiv
+      .command(name)
+      .summary(summary)
+      .description(`${summary}.\n\nOne YAML file describes a run; every key can be set from here too.`)
+      .argument("[config]", "YAML or JSON configuration; --set alone will do as well")
+      .option("--set <key=value>", "set a key, repeatedly: --set beta=0.3 --set lora.rank=8", collect, [])
+      .option("--resume", "continue the run in its output directory exactly where it stopped")
+      .option("--dry-run", "load, tokenise and check everything, print what would happen, train nothing")
+      .option("--schema", "print the JSON schema of the configuration and exit")
+      .addHelpText("after", `\nExample:\n${example}`)
+      .action(async (config, options, command) => {
+        const { train } = await import("./commands/train.ts");
+        await train(name, config, { ...command.optsWithGlobals(), ...options });
+      });
+
+  training("sft", "Supervised fine-tuning on texts or completions", "  fdiv sft sft.yaml --set epochs=2\n");
+  training(
+    "dpo",
+    "Direct preference optimisation under any admissible f-divergence",
+    "  fdiv dpo --set model=./SmolLM2-135M-Instruct --set data.train=pairs.jsonl --set divergence=js --set output=runs/js\n",
+  );
+
+  fdiv
+    .command("generate")
+    .summary("Continue a prompt; the text alone goes to standard output")
+    .requiredOption("--model <path>", "a Hugging Face folder, a GGUF or llama2.c file, or hf:owner/name@revision")
+    .option("--prompt <text>", "the text to continue; none starts from the beginning of a text")
+    .option("--chat", "wrap the prompt as a user's message in the model's chat template")
+    .option("--system <text>", "a system message, with --chat")
+    .option("--tokenizer <file>", "tokenizer of a llama2.c model")
+    .option("--max-tokens <n>", "tokens to write at most", integer(1), 128)
+    .option("--temperature <t>", "0 takes the most probable token each time", number(0), 1)
+    .option("--top-k <k>", "sample among the k most probable tokens", integer(1))
+    .option("--top-p <p>", "sample among the most probable tokens that hold this mass", number(0, 1))
+    .option("--stop <text>", "end before this text, repeatedly", collect, [])
+    .option("--seed <n>", "seed of the random numbers", integer(0), 0)
+    .action(async (options, command) => {
+      const { generateText } = await import("./commands/generate.ts");
+      await generateText({ ...command.optsWithGlobals(), ...options });
+    });
+
+  fdiv
+    .command("eval")
+    .summary("Reward, divergences, diversity, accuracy and calibration of a model")
+    .argument("[config]", "YAML or JSON configuration")
+    .option("--set <key=value>", "set a key, repeatedly", collect, [])
+    .option("--schema", "print the JSON schema of the configuration and exit")
+    .action(async (config, options, command) => {
+      const { evaluate } = await import("./commands/eval.ts");
+      await evaluate(config, { ...command.optsWithGlobals(), ...options });
+    });
+
+  fdiv
+    .command("report")
+    .summary("One self-contained HTML page from run directories")
+    .argument("<runs...>", "run directories")
+    .option("-o, --output <file>", "where the page goes", "report.html")
+    .option("--title <text>", "the page's title")
+    .action(async (runs, options) => {
+      const { report } = await import("./commands/report.ts");
+      await report(runs, options);
+    });
+
+  fdiv
+    .command("convert")
+    .summary("Between Hugging Face folders, GGUF (F32, F16) and llama2.c .bin")
+    .argument("<from>", "a folder, a .gguf or .bin file, or hf:owner/name@revision")
+    .argument("<to>", "a folder, or a file ending in .gguf or .bin")
+    .addOption(new Option("--dtype <type>", "number format to write").choices(["F32", "F16", "BF16"]).default("F32"))
+    .option("--tokenizer <file>", "tokenizer of a llama2.c model")
+    .action(async (from, to, options, command) => {
+      const { convert } = await import("./commands/convert.ts");
+      await convert(from, to, { ...command.optsWithGlobals(), ...options });
+    });
+
+  fdiv
+    .command("doctor")
+    .summary("What this machine can run: backends found, why the others were not, how to get them")
+    .action(async (_options, command) => {
+      const { doctor } = await import("./commands/doctor.ts");
+      await doctor(command.optsWithGlobals());
+    });
+
+  fdiv
+    .command("demo")
+    .summary("Train a small language model and align it under four divergences, in a few minutes")
+    .option("-o, --output <folder>", "where the runs and the report go", "fdiv-demo")
+    .option("--seed <n>", "seed of everything", integer(0), 1)
+    .addOption(new Option("--scale <factor>", "shrink or grow the training").argParser(number(0.01, 100)).default(1))
+    .action(async (options, command) => {
+      const { demo } = await import("./demo/demo.ts");
+      await demo({ ...command.optsWithGlobals(), ...options });
+    });
+
+  return fdiv;
+}
+
+/** Runs the command line; sets the exit code and never throws. */
+export async function main(args: readonly string[]): Promise<void> {
+  const fdiv = program();
+  for (const command of [fdiv, ...fdiv.commands]) command.exitOverride();
+  // A reader that closed early, as `fdiv generate | head` does, is no failure.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(0);
+    throw error;
+  });
+  try {
+    await fdiv.parseAsync([...args], { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+      return;
+    }
+    process.stderr.write(`\nfdiv: ${explain(error)}\n`);
+    process.exitCode = exitCodeOf(error);
+  }
+}
