@@ -1,0 +1,68 @@
+const setting = "hidden 256, 4 layers, 4 heads, feed-forward 1024, vocabulary 4096, tied head";
+
+/** What each benchmark compares; the first side is what the ratios refer to, `work` is what one run of a side completes. */
+export const benchmarks = {
+  step: {
+    title: `A DPO step of 8 pairs of 64 + 64 tokens; ${setting}; the reference's log-probabilities cached`,
+    unit: "pairs/s",
+    work: 8,
+    sides: [
+      { name: "TRL", command: ["trl_step.py"] },
+      { name: "TRL, precomputed reference", command: ["trl_step.py", "cached"] },
+      { name: "PyTorch", command: ["torch_step.py"] },
+      { name: "PyTorch, precomputed reference", command: ["torch_step.py", "cached"] },
+      { name: "fdiv, wasm, shared prompt", command: ["dpo-step.ts", "shared"] },
+      { name: "fdiv, wasm, prompt twice", command: ["dpo-step.ts", "unshared"] },
+      { name: "fdiv, wasm, one thread", command: ["dpo-step.ts", "shared", "--threads", "1"] },
+    ],
+  },
+  "step-stock": {
+    title: `The same step with stock TensorFlow.js operations on wasm`,
+    unit: "pairs/s",
+    work: 8,
+    sides: [
+      { name: "stock tfjs, wasm", command: ["dpo-step.ts", "stock"] },
+      { name: "fdiv, wasm", command: ["dpo-step.ts", "shared"] },
+    ],
+  },
+  head: {
+    title: "The same step at a vocabulary of 49,152: all logits at once, and the chunked head",
+    unit: "pairs/s",
+    work: 8,
+    sides: [
+      { name: "all logits", command: ["dpo-step.ts", "shared", "--vocabulary", "49152", "--dense-head"] },
+      { name: "chunked head", command: ["dpo-step.ts", "shared", "--vocabulary", "49152"] },
+    ],
+  },
+  generate: {
+    title: `Sampling 16 × 64 tokens after prompts of 64; ${setting}`,
+    unit: "tokens/s",
+    work: 16 * 64,
+    sides: [
+      { name: "transformers generate()", command: ["hf_generate.py"] },
+      { name: "transformers generate(), greedy", command: ["hf_generate.py", "greedy"] },
+      { name: "fdiv, wasm", command: ["generate.ts"] },
+      { name: "fdiv, wasm, greedy", command: ["generate.ts", "greedy"] },
+    ],
+  },
+  "log-softmax": {
+    title: "log-softmax of [256, 32000]",
+    unit: "calls/s",
+    work: 1,
+    sides: [
+      { name: "PyTorch", command: ["torch_log_softmax.py"] },
+      { name: "stock tfjs, wasm", command: ["log-softmax.ts", "stock"] },
+      { name: "fdiv, wasm", command: ["log-softmax.ts"] },
+    ],
+  },
+  "log-softmax-gradient": {
+    title: "log-softmax of [256, 32000] with its gradient",
+    unit: "calls/s",
+    work: 1,
+    sides: [
+      { name: "PyTorch", command: ["torch_log_softmax.py", "gradient"] },
+      { name: "stock tfjs, wasm", command: ["log-softmax.ts", "stock", "gradient"] },
+      { name: "fdiv, wasm", command: ["log-softmax.ts", "gradient"] },
+    ],
+  },
+};
