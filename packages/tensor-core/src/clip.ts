@@ -4,7 +4,8 @@ import { defineKernel } from "./kernel.ts";
 /** FdivSquaredNorm: Σx² of a tensor of any shape, a scalar. */
 export const squaredNormKernel = defineKernel<{ x: tf.Tensor }, object>({
   name: "FdivSquaredNorm",
-  generic: ({ x }) => tf.sum(tf.square(x)),
+  // The stock wasm sum of nothing is whatever its memory held.
+  generic: ({ x }) => (x.size === 0 ? tf.scalar(0) : tf.sum(tf.square(x))),
 });
 
 /**

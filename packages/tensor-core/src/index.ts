@@ -11,7 +11,7 @@ export { layerNorm } from "./layer-norm.ts";
 export { type LinearOptions, linear } from "./linear.ts";
 export { logSoftmax } from "./log-softmax.ts";
 export { type MatMulOptions, matMul } from "./mat-mul.ts";
-export { log1mExp, logSigmoid, logSumExp, softplus } from "./numerics.ts";
+export { log1mExp, log1p, logSigmoid, logSumExp, softplus } from "./numerics.ts";
 export {
   copyParameters,
   countParameters,

@@ -13,6 +13,7 @@ export const layerNormGradKernel = defineKernel<
 >({
   name: "FdivLayerNormGrad",
   generic: ({ dy, x, weight, mean, inverseStd }) => {
+    if (x.size === 0) return [tf.zeros(x.shape), tf.zeros(weight.shape), tf.zeros(weight.shape)];
     const r = tf.reshape(inverseStd, [-1, 1]);
     const normal = tf.mul(tf.sub(x, tf.reshape(mean, [-1, 1])), r);
     const scaled = tf.mul(dy, weight);

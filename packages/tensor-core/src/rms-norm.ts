@@ -13,6 +13,7 @@ export const rmsNormGradKernel = defineKernel<
 >({
   name: "FdivRmsNormGrad",
   generic: ({ dy, x, weight, inverseRms }) => {
+    if (x.size === 0) return [tf.zeros(x.shape), tf.zeros(weight.shape)];
     const r = tf.reshape(inverseRms, [-1, 1]);
     const normal = tf.mul(x, r);
     const scaled = tf.mul(dy, weight);

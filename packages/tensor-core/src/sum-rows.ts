@@ -4,7 +4,8 @@ import { defineKernel } from "./kernel.ts";
 /** FdivSumRows: the sum over the rows of x [M, N], [N]; the gradient of a bias. */
 export const sumRowsKernel = defineKernel<{ x: tf.Tensor }, object>({
   name: "FdivSumRows",
-  generic: ({ x }) => tf.sum(x, 0),
+  // The stock wasm sum of nothing is whatever its memory held.
+  generic: ({ x }) => (x.size === 0 ? tf.zeros([x.shape[1]!]) : tf.sum(x, 0)),
   gradient: {
     inputs: ["x"],
     outputs: [false],
