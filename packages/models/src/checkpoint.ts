@@ -1,0 +1,20 @@
+import type { CausalLmConfig } from "./config.ts";
+import type { Tokenizer } from "./tokenizer/tokenizer.ts";
+
+/** One tensor of a checkpoint, under its Hugging Face name; `read` widens it to float32 and may be called again. */
+export interface CheckpointTensor {
+  name: string;
+  shape: number[];
+  read(): Promise<Float32Array>;
+}
+
+/** A model at rest, whatever file it lies in: what a loader hands on and a writer takes. */
+export interface Checkpoint {
+  config: CausalLmConfig;
+  tensors: Iterable<CheckpointTensor>;
+  tokenizer?: Tokenizer;
+  /** `generation_config.json`, kept so that saving loses nothing. */
+  generationConfig?: Record<string, unknown>;
+  /** Closes the files behind `tensors`. */
+  close?(): Promise<void>;
+}

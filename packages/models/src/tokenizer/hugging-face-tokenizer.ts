@@ -1,0 +1,140 @@
+import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
+import { sha256 } from "@noble/hashes/sha2.js";
+import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
+import { chatTemplate } from "../chat-template.ts";
+import { streamingDecoder } from "./streaming-decoder.ts";
+import type { Tokenizer, TokenizerFiles, TokenizerJson } from "./tokenizer.ts";
+
+/** A special token in a `tokenizer_config.json`: its text, or an object that holds it. */
+function specialToken(config: Record<string, unknown>, key: string): string | undefined {
+  const value = config[key];
+  if (typeof value === "string") return value;
+  const content = (value as { content?: unknown } | null | undefined)?.content;
+  return typeof content === "string" ? content : undefined;
+}
+
+/** The chat template in a `tokenizer_config.json`: a string, or a list of named ones of which "default" counts. */
+function templateOf(config: Record<string, unknown>): string | undefined {
+  const value = config.chat_template;
+  if (typeof value === "string") return value;
+  if (!Array.isArray(value)) return undefined;
+  return value.find((entry) => entry?.name === "default")?.template;
+}
+
+/** The same tokenizer without its special tokens: text can't spell what it doesn't know. */
+function withoutSpecial(tokenizer: TokenizerJson): TokenizerJson {
+  const special = new Set(
+    tokenizer.added_tokens.filter((token) => token.special).map(({ content }) => content),
+  );
+  const { vocab } = tokenizer.model;
+  const unknown = tokenizer.model.unk_token;
+  const keeps = (piece: string) => !special.has(piece) || piece === unknown;
+  return {
+    ...tokenizer,
+    added_tokens: tokenizer.added_tokens.filter((token) => !token.special),
+    post_processor: null,
+    model: Array.isArray(vocab)
+      ? tokenizer.model
+      : {
+          ...tokenizer.model,
+          vocab: Object.fromEntries(Object.entries(vocab).filter(([piece]) => keeps(piece))),
+        },
+  };
+}
+
+function checkShape(json: unknown): asserts json is TokenizerJson {
+  const { model, added_tokens: added } = (json ?? {}) as TokenizerJson;
+  if (!model || typeof model !== "object" || !model.vocab || !Array.isArray(added ?? []))
+    throw new Error("tokenizer.json: it has no model with a vocabulary");
+}
+
+/**
+ * The tokenizer that a `tokenizer.json` and a `tokenizer_config.json` describe.
+ *
+ * Decoding is exact: `clean_up_tokenization_spaces`, which rewrites the text, is left out.
+ * @throws Error where the files describe nothing that is known.
+ */
+export function huggingFaceTokenizer(files: {
+  tokenizer: unknown;
+  config?: Record<string, unknown>;
+}): Tokenizer {
+  checkShape(files.tokenizer);
+  const config = files.config ?? {};
+  const json: TokenizerJson = {
+    ...files.tokenizer,
+    added_tokens: files.tokenizer.added_tokens ?? [],
+    normalizer: files.tokenizer.normalizer ?? null,
+    pre_tokenizer: files.tokenizer.pre_tokenizer ?? null,
+    post_processor: files.tokenizer.post_processor ?? null,
+    decoder: files.tokenizer.decoder ?? null,
+  };
+  const whole = new HuggingFaceTokenizer(json, config);
+  const plain = new HuggingFaceTokenizer(withoutSpecial(json), config);
+  const template = templateOf(config);
+  const special = (key: string) => specialToken(config, key);
+  const idOf = (key: string): number | undefined => {
+    const token = special(key);
+    return token === undefined ? undefined : whole.token_to_id(token);
+  };
+  const vocabularySize =
+    Math.max(-1, ...json.added_tokens.map(({ id }) => id), largestId(json.model.vocab)) + 1;
+  const specialIds = new Set(json.added_tokens.filter((token) => token.special).map(({ id }) => id));
+
+  const decode = (ids: ArrayLike<number>, { skipSpecial = false } = {}): string => {
+    const known = Array.from(ids).filter(
+      (id) => whole.id_to_token(id) !== undefined && !(skipSpecial && specialIds.has(id)),
+    );
+    return known.length === 0 ? "" : whole.decode(known, { clean_up_tokenization_spaces: false });
+  };
+  const apply =
+    template === undefined
+      ? undefined
+      : chatTemplate(template, {
+          bos_token: special("bos_token"),
+          eos_token: special("eos_token"),
+          pad_token: special("pad_token"),
+          unk_token: special("unk_token"),
+        });
+
+  return {
+    vocabularySize,
+    bosId: idOf("bos_token"),
+    eosId: idOf("eos_token"),
+    padId: idOf("pad_token"),
+    unkId: idOf("unk_token"),
+    encode(text, { addSpecial = false, parseSpecial = false } = {}) {
+      if (parseSpecial) return whole.encode(text, { add_special_tokens: addSpecial }).ids;
+      const { ids } = text === "" ? { ids: [] } : plain.encode(text, { add_special_tokens: false });
+      return addSpecial ? surround(whole, json, ids) : ids;
+    },
+    decode,
+    decoder: ({ skipSpecial = true } = {}) => streamingDecoder((ids) => decode(ids, { skipSpecial })),
+    ...(template !== undefined && { chatTemplate: template }),
+    applyChatTemplate(messages, options) {
+      if (!apply)
+        throw new Error(
+          "this model has no chat template: it was not trained on conversations, or its files lack one " +
+            "(chat_template in tokenizer_config.json, or chat_template.jinja)",
+        );
+      return apply(messages, options);
+    },
+    fingerprint: bytesToHex(sha256(utf8ToBytes(JSON.stringify([json, template ?? null])))),
+    files: { tokenizer: json, config } satisfies TokenizerFiles,
+  };
+}
+
+function largestId(vocab: TokenizerJson["model"]["vocab"]): number {
+  if (Array.isArray(vocab)) return vocab.length - 1;
+  let largest = -1;
+  for (const piece in vocab) largest = Math.max(largest, vocab[piece]!);
+  return largest;
+}
+
+/** Adds what the post-processor adds around a text, by seeing what it puts around a stand-in. */
+function surround(whole: HuggingFaceTokenizer, json: TokenizerJson, ids: number[]): number[] {
+  const processor = whole.post_processor;
+  if (!processor || json.post_processor === null) return ids;
+  const standIn = "\0";
+  const tokens: string[] = processor.post_process([standIn], null, true).tokens ?? [standIn];
+  return tokens.flatMap((token) => (token === standIn ? ids : [whole.token_to_id(token)!]));
+}
