@@ -31,7 +31,7 @@ it("has the right gradient", () =>
   }));
 
 it("saturates without NaN, takes an empty tensor, and leaks nothing", () =>
-  onEachBackend(["cpu", "wasm"], async () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], async () => {
     const x = tf.tensor1d([-1e4, -100, 100, 1e4]);
     for (const kind of kinds) {
       assertAllClose(activate(x, kind), [0, 0, 100, 1e4]);

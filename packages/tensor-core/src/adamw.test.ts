@@ -88,7 +88,7 @@ it("resumes bit for bit from its state", () =>
   }));
 
 it("changes in place what a gradient was given for, keeps extremes finite, and leaks nothing", () =>
-  onEachBackend(["cpu", "wasm"], async () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], async () => {
     const [w, idle, none] = [variable([1, 1, 1, 1]), variable([5]), variable([])];
     const parameters = new Map(Object.entries({ w, idle, none }));
     const optimizer = adamW();
@@ -102,6 +102,18 @@ it("changes in place what a gradient was given for, keeps extremes finite, and l
       fresh.dispose();
     });
   }));
+
+it("skips the step that clipping stopped and refuses factors that are not finite", async () => {
+  await tf.setBackend("cpu");
+  const parameters = new Map([["w", variable([1, 2])]]);
+  const optimizer = adamW({ weightDecay: 1, decays: () => true });
+  optimizer.step(parameters, of({ w: [Number.NaN, 1] }), { gradientScale: 0 });
+  assertAllClose(parameters.get("w")!, [1, 2], { absolute: 0, relative: 0 });
+  expect(optimizer.iterations).toBe(0);
+  const step = (options: object) => () => optimizer.step(parameters, of({ w: [1, 1] }), options);
+  expect(step({ gradientScale: Number.NaN })).toThrow(/gradientScale NaN must be finite/);
+  expect(step({ learningRate: Number.POSITIVE_INFINITY })).toThrow(/learningRate Infinity/);
+});
 
 it("names what does not fit", () => {
   const optimizer = adamW();

@@ -48,7 +48,10 @@ export interface AdamWOptions {
 
 export interface StepOptions {
   learningRate?: number;
-  /** Multiplies every gradient first: clipping, and the mean over accumulated batches. */
+  /**
+   * Multiplies every gradient first: clipping, and the mean over accumulated batches. Zero, which clipping answers to a
+   * gradient that is not finite, skips the step: nothing changes, and it does not count.
+   */
   gradientScale?: number;
 }
 
@@ -102,6 +105,12 @@ export function adamW(options: AdamWOptions = {}): Optimizer {
   return {
     step(parameters, gradients, step = {}) {
       const { learningRate = options.learningRate ?? 1e-3, gradientScale = 1 } = step;
+      if (gradientScale === 0) return;
+      if (!Number.isFinite(gradientScale) || !Number.isFinite(learningRate)) {
+        throw new Error(
+          `adamW: learningRate ${learningRate} and gradientScale ${gradientScale} must be finite.`,
+        );
+      }
       iteration++;
       for (const [name, gradient] of gradients) {
         const parameter = parameters.get(name);

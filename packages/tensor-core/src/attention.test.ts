@@ -94,7 +94,7 @@ for (const [title, example] of Object.entries(cases)) {
     }));
 
   it(`has the right gradient: ${title}`, () =>
-    onEachBackend(["cpu", "wasm"], () => {
+    onEachBackend(["cpu", "wasm", "tensorflow"], () => {
       const layout = layoutOf(example.layout);
       gradientCheck((x, y, z) => attention(x!, y!, z!, layout, { heads, kvHeads, window }), [q, k, v]);
     }));
@@ -116,7 +116,7 @@ it("never reads the keys it does not see", async () => {
 });
 
 it("stays finite under extreme scores, and takes an empty cache and an empty batch", () =>
-  onEachBackend(["cpu", "wasm"], () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], () => {
     const q = tf.tensor3d([1e4, -1e4, 100, 100], [1, 2, 2]);
     const layout = layoutOf([[0, 0, noBranch]]);
     const f = (x: tf.Tensor) => attention(x, q, q, layout, { heads: 1, kvHeads: 1 });
@@ -129,7 +129,7 @@ it("stays finite under extreme scores, and takes an empty cache and an empty bat
   }));
 
 it("leaks nothing", () =>
-  onEachBackend(["cpu", "wasm"], async () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], async () => {
     const { q, k, v, heads, kvHeads, window } = cases["two branches behind a shared prefix, grouped heads"]!;
     const layout = layoutOf([
       [0, 2, 4],

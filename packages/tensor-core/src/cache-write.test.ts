@@ -26,7 +26,7 @@ it("writes each row's tokens at its own offset and keeps the rest", () =>
   }));
 
 it("leaks nothing", () =>
-  onEachBackend(["cpu", "wasm"], async () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], async () => {
     const cache = cacheOf(1, 3, 2);
     const [rows, layout] = [tf.ones([1, 2, 2]), layoutOf(1)];
     await assertNoLeak(() => cacheWrite(cache, rows as tf.Tensor, layout));

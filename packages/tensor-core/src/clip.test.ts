@@ -1,7 +1,7 @@
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
-import { clipByGlobalNorm } from "./clip.ts";
+import { clipByGlobalNorm, clipByGlobalNormAsync } from "./clip.ts";
 import { assertNoLeak, onEachBackend } from "./testing/index.ts";
 
 const gradients = (...values: number[][]) => new Map(values.map((value, i) => [`g${i}`, tf.tensor1d(value)]));
@@ -16,6 +16,13 @@ it("measures one norm over all gradients and scales down only", () =>
     expect(clipByGlobalNorm(gradients([0], []), 1)).toEqual({ norm: 0, scale: 1 });
     expect(clipByGlobalNorm(new Map(), 1)).toEqual({ norm: 0, scale: 1 });
   }));
+
+it("says the same asynchronously", async () => {
+  await tf.setBackend("cpu");
+  const g = gradients([3, 0], [4]);
+  expect(await clipByGlobalNormAsync(g, 1)).toEqual(clipByGlobalNorm(g, 1));
+  await assertNoLeak(async () => void (await clipByGlobalNormAsync(g, 1)));
+});
 
 it("reports a gradient that is not finite and stops the step", () =>
   onEachBackend(["cpu", "wasm", "tensorflow"], () => {

@@ -8,26 +8,51 @@ export const squaredNormKernel = defineKernel<{ x: tf.Tensor }, object>({
   generic: ({ x }) => (x.size === 0 ? tf.scalar(0) : tf.sum(tf.square(x))),
 });
 
+export interface Clipping {
+  /** √Σ‖gᵢ‖² before clipping; NaN or infinite when a gradient is. */
+  norm: number;
+  /** min(1, max/norm), or 0 when the norm is not finite. */
+  scale: number;
+}
+
+/** Each gradient's squared norm, in one tensor so that there is one read. */
+function squaredNorms(gradients: ReadonlyMap<string, tf.Tensor>, max: number): tf.Tensor {
+  if (!(max > 0)) throw new Error(`clipByGlobalNorm: max is ${max}, expected a positive norm.`);
+  if (gradients.size === 0) return tf.zeros([1]);
+  return tf.tidy(() =>
+    tf.stack([...gradients.values()].map((gradient) => squaredNormKernel({ x: gradient }, {})[0]!)),
+  );
+}
+
+function clipping(squares: Iterable<number>, max: number): Clipping {
+  let total = 0;
+  for (const square of squares) total += square;
+  const norm = Math.sqrt(total);
+  if (!Number.isFinite(norm)) return { norm, scale: 0 };
+  return { norm, scale: norm > max ? max / norm : 1 };
+}
+
 /**
  * The factor that brings the gradients' global norm ‖g‖ = √Σ‖gᵢ‖² down to `max`, and the norm before
  * (Pascanu, Mikolov & Bengio 2013, https://arxiv.org/abs/1211.5063). The gradients stay as they are: hand the factor to the
  * optimiser as `gradientScale`.
  *
- * @returns norm, NaN or infinite when a gradient is; scale, min(1, max/norm), 0 when the norm is not finite
+ * @throws when max is not positive
  */
-export function clipByGlobalNorm(
+export function clipByGlobalNorm(gradients: ReadonlyMap<string, tf.Tensor>, max: number): Clipping {
+  const squares = squaredNorms(gradients, max);
+  const result = clipping(squares.dataSync(), max);
+  squares.dispose();
+  return result;
+}
+
+/** The same on backends that cannot read synchronously, as webgpu. */
+export async function clipByGlobalNormAsync(
   gradients: ReadonlyMap<string, tf.Tensor>,
   max: number,
-): { norm: number; scale: number } {
-  if (!(max > 0)) throw new Error(`clipByGlobalNorm: max is ${max}, expected a positive norm.`);
-  if (gradients.size === 0) return { norm: 0, scale: 1 };
-  const squares = tf.tidy(() =>
-    tf.stack([...gradients.values()].map((gradient) => squaredNormKernel({ x: gradient }, {})[0]!)),
-  );
-  let total = 0;
-  for (const square of squares.dataSync()) total += square;
+): Promise<Clipping> {
+  const squares = squaredNorms(gradients, max);
+  const result = clipping(await squares.data(), max);
   squares.dispose();
-  const norm = Math.sqrt(total);
-  if (!Number.isFinite(norm)) return { norm, scale: 0 };
-  return { norm, scale: norm > max ? max / norm : 1 };
+  return result;
 }

@@ -42,7 +42,7 @@ it("sums segments in any order, empty ones to zero", () =>
   }));
 
 it("preserves the total, whatever the segments", () =>
-  onEachBackend(["cpu", "wasm"], () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], () => {
     const pairs = fc.array(fc.tuple(fc.integer({ min: -99, max: 99 }), fc.nat(6)), { minLength: 1 });
     fc.assert(
       fc.property(pairs, (entries) => {
@@ -55,7 +55,7 @@ it("preserves the total, whatever the segments", () =>
   }));
 
 it("takes no ids at all, and leaks nothing", () =>
-  onEachBackend(["cpu", "wasm"], async () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], async () => {
     const table = tf.ones([3, 2]);
     expect(embedding(table, tf.zeros([0, 4], "int32")).shape).toEqual([0, 4, 2]);
     assertAllClose(tf.grad((t) => gatherRows(t, ints([])))(table), [0, 0, 0, 0, 0, 0]);

@@ -8,7 +8,7 @@ import { assertAllClose, assertNoLeak, onEachBackend } from "./testing/index.ts"
 const variable = (values: number[]): tf.Variable => tf.tidy(() => tf.variable(tf.tensor1d(values)));
 
 it("returns the value and d(a²b)/da, d(a²b)/db by name, and nothing for a bystander", () =>
-  onEachBackend(["cpu", "wasm"], () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], () => {
     const [a, b, idle] = [variable([3]), variable([5]), variable([1])];
     const { value, gradients } = valueAndGradients(
       () => tf.sum(tf.mul(tf.square(a!), b!)) as tf.Scalar,
@@ -36,7 +36,7 @@ it("gives a variable under two names both times the same gradient", async () => 
 });
 
 it("agrees with TensorFlow.js' own walk on a graph with branches, aliases and multi-output kernels", () =>
-  onEachBackend(["cpu", "wasm"], () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], () => {
     const w = variable([0.3, -0.7, 1.1]);
     const s = variable([1, 0.5, 2]);
     const f = () => {
@@ -67,7 +67,7 @@ it("can be differentiated through", async () => {
 });
 
 it("frees what it made, also when f throws or the value is no scalar", () =>
-  onEachBackend(["cpu", "wasm"], async () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], async () => {
     const w = variable([1, 2]);
     const parameters = new Map([["w", w]]);
     const square = () => tf.sum(tf.square(tf.exp(w))) as tf.Scalar;

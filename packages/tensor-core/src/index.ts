@@ -2,7 +2,7 @@ export { type Activation, activate } from "./activation.ts";
 export { type AdamWOptions, adamW, type Optimizer, type OptimizerState, type StepOptions } from "./adamw.ts";
 export { type AttentionOptions, attention } from "./attention.ts";
 export { cacheWrite } from "./cache-write.ts";
-export { clipByGlobalNorm } from "./clip.ts";
+export { type Clipping, clipByGlobalNorm, clipByGlobalNormAsync } from "./clip.ts";
 export { crossEntropy } from "./cross-entropy.ts";
 export { embedding, gatherRows, segmentSum } from "./embedding.ts";
 export { valueAndGradients } from "./gradients.ts";

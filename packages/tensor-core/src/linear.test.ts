@@ -37,7 +37,7 @@ it("keeps the leading axes", async () => {
 });
 
 it("has the right gradient with every activation, layout and bias", () =>
-  onEachBackend(["cpu", "wasm"], () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], () => {
     for (const activation of activations) {
       for (const transposeWeight of [true, false]) {
         const weight = noise(transposeWeight ? [3, 4] : [4, 3], 5);
@@ -67,7 +67,7 @@ it("returns the preactivation only when asked", async () => {
 });
 
 it("keeps extreme inputs finite and an empty batch empty, and leaks nothing", () =>
-  onEachBackend(["cpu", "wasm"], async () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], async () => {
     const weight = tf.tensor2d([[1], [-1]]);
     const bias = tf.zeros([2]);
     const x = tf.tensor2d([[-1e4], [-100], [0], [100], [1e4]]);

@@ -44,7 +44,7 @@ it("does not see the scale, nor layerNorm the shift, of its input", async () => 
 });
 
 it("stays finite on constant, huge and empty rows, and leaks nothing", () =>
-  onEachBackend(["cpu", "wasm"], async () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], async () => {
     const x = tf.tensor2d([
       [0, 0],
       [1e4, 1e4],

@@ -49,7 +49,7 @@ it("counts a tied tensor once", () => {
 });
 
 it("copies into memory of its own, frozen, ties kept, also inside a tidy", () =>
-  onEachBackend(["cpu", "wasm"], () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], () => {
     const all = model();
     let copy: ReturnType<typeof copyParameters> = new Map();
     tf.tidy(() => {
@@ -66,7 +66,7 @@ it("copies into memory of its own, frozen, ties kept, also inside a tidy", () =>
   }));
 
 it("frees everything", () =>
-  onEachBackend(["cpu", "wasm"], () =>
+  onEachBackend(["cpu", "wasm", "tensorflow"], () =>
     assertNoLeak(() => {
       const all = model();
       disposeParameters(copyParameters(all));

@@ -57,7 +57,7 @@ it("computes a variable head's gradient in the same pass, and none for a frozen 
 });
 
 it("never holds all logits: the peak grows with the chunk, not with the rows", () =>
-  onEachBackend(["cpu", "wasm"], async () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], async () => {
     const [n, h, v] = [1024, 4, 256];
     const [x, w] = [noise([n, h], 4), noise([v, h], 5)];
     const t = tf.zeros([n], "int32") as tf.Tensor1D;
@@ -76,7 +76,7 @@ it("never holds all logits: the peak grows with the chunk, not with the rows", (
   }));
 
 it("takes extreme hidden states, one row and none, and leaks nothing", () =>
-  onEachBackend(["cpu", "wasm"], async () => {
+  onEachBackend(["cpu", "wasm", "tensorflow"], async () => {
     const w = tf.tensor2d([[1], [-1]]);
     const h = tf.tensor2d([[1e4], [-100], [0]]);
     const t = tf.tensor1d([1, 1, 0], "int32");
