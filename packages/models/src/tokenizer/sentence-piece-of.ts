@@ -24,6 +24,27 @@ export function piecesOf({ tokenizer }: TokenizerFiles): { pieces: string[]; typ
   return { pieces, types };
 }
 
+interface PostProcessor {
+  type?: string;
+  processors?: PostProcessor[];
+  single?: { SpecialToken?: { id: string }; Sequence?: unknown }[];
+}
+
+/** The special tokens that a post-processor puts before and after a text. */
+function around(processor: unknown): { before: string[]; after: string[] } {
+  const { type, processors = [], single = [] } = (processor ?? {}) as PostProcessor;
+  if (type === "Sequence")
+    return processors
+      .map(around)
+      .reduce((a, b) => ({ before: [...b.before, ...a.before], after: [...a.after, ...b.after] }), {
+        before: [],
+        after: [],
+      });
+  const text = single.findIndex((item) => item.Sequence);
+  const tokens = (items: typeof single) => items.flatMap(({ SpecialToken }) => SpecialToken?.id ?? []);
+  return { before: tokens(single.slice(0, Math.max(text, 0))), after: tokens(single.slice(text + 1)) };
+}
+
 /** Ids of the named special tokens, and whether the post-processor puts BOS and EOS around a text. */
 export function specialsOf({ tokenizer, config }: TokenizerFiles, pieces: string[]) {
   const id = (key: string): number | undefined => {
@@ -33,16 +54,14 @@ export function specialsOf({ tokenizer, config }: TokenizerFiles, pieces: string
     return at < 0 ? undefined : at;
   };
   const [bosId, eosId] = [id("bos_token"), id("eos_token")];
-  const around = JSON.stringify(tokenizer.post_processor ?? null);
-  const adds = (at: number | undefined) =>
-    at !== undefined && around.includes(`"SpecialToken":{"id":${JSON.stringify(pieces[at])}`);
+  const { before, after } = around(tokenizer.post_processor);
   return {
     bosId,
     eosId,
     padId: id("pad_token"),
     unkId: id("unk_token"),
-    addBos: adds(bosId),
-    addEos: adds(eosId),
+    addBos: bosId !== undefined && before.includes(pieces[bosId]!),
+    addEos: eosId !== undefined && after.includes(pieces[eosId]!),
     ...(typeof config.chat_template === "string" && { chatTemplate: config.chat_template }),
   };
 }
