@@ -1,0 +1,193 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { pipeline } from "node:stream/promises";
+import type { Optimizer } from "@fdiv/tensor-core";
+import { openSafetensors, writeSafetensors } from "@fdiv/tensor-core/node";
+import * as tf from "@tensorflow/tfjs-core";
+import type { TrainState } from "../train.ts";
+import { syncFolder } from "./durable-file.ts";
+
+const format = 1;
+const files = ["parameters.safetensors", "optimizer.safetensors"] as const;
+
+interface Manifest {
+  format: number;
+  fingerprint: string;
+  iteration: number;
+  state: TrainState;
+  /** SHA-256 of each file. */
+  files: Record<string, string>;
+}
+
+/** A checkpoint that can't be used; the message says why. */
+export class CheckpointError extends Error {
+  override name = "CheckpointError";
+}
+
+const stepOf = (name: string): number => Number(/^step-(\d{9})$/.exec(name)?.[1] ?? Number.NaN);
+const nameOf = (step: number): string => `step-${String(step).padStart(9, "0")}`;
+
+async function digest(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
+}
+
+function* entries(tensors: ReadonlyMap<string, tf.Tensor>) {
+  for (const [name, tensor] of tensors)
+    yield {
+      name,
+      dtype: "F32" as const,
+      shape: tensor.shape,
+      data: async () => (await tensor.data()) as Float32Array,
+    };
+}
+
+export interface CheckpointContents {
+  parameters: ReadonlyMap<string, tf.Variable>;
+  optimizer: Optimizer;
+  state: TrainState;
+  /** Of configuration and data: a checkpoint of another run is refused. */
+  fingerprint: string;
+}
+
+/** Writes a whole checkpoint folder, or nothing: under another name, every file synced, then renamed. Returns its path. */
+export async function writeCheckpoint(
+  folder: string,
+  contents: CheckpointContents,
+  name = nameOf(contents.state.step),
+): Promise<string> {
+  const { parameters, optimizer, state, fingerprint } = contents;
+  const place = join(folder, name);
+  const beside = `${place}.${process.pid}.part`;
+  await rm(beside, { recursive: true, force: true });
+  await mkdir(beside, { recursive: true });
+  try {
+    const moments = optimizer.state();
+    await writeSafetensors(join(beside, files[0]), entries(parameters));
+    await writeSafetensors(join(beside, files[1]), entries(moments.tensors));
+    const manifest: Manifest = {
+      format,
+      fingerprint,
+      iteration: moments.iteration,
+      state,
+      files: Object.fromEntries(
+        await Promise.all(files.map(async (file) => [file, await digest(join(beside, file))] as const)),
+      ),
+    };
+    const handle = await open(join(beside, "state.json"), "w");
+    try {
+      await handle.writeFile(`${JSON.stringify(manifest, null, 2)}\n`);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await syncFolder(beside);
+    await rm(place, { recursive: true, force: true });
+    await rename(beside, place);
+  } catch (error) {
+    await rm(beside, { recursive: true, force: true });
+    throw error;
+  }
+  await syncFolder(folder);
+  return place;
+}
+
+/** The steps of the checkpoints in a folder, newest first. */
+export async function listCheckpoints(folder: string): Promise<number[]> {
+  const names = await readdir(folder).catch(() => [] as string[]);
+  return names
+    .map(stepOf)
+    .filter((step) => !Number.isNaN(step))
+    .sort((a, b) => b - a);
+}
+
+/** Removes all but the newest `keep` checkpoints, and what a killed process left half-written. */
+export async function pruneCheckpoints(folder: string, keep: number): Promise<void> {
+  const names = await readdir(folder).catch(() => [] as string[]);
+  const old = (await listCheckpoints(folder)).slice(keep).map(nameOf);
+  const half = names.filter((name) => name.endsWith(".part") && !name.endsWith(`.${process.pid}.part`));
+  for (const name of [...old, ...half]) await rm(join(folder, name), { recursive: true, force: true });
+}
+
+async function readManifest(place: string): Promise<Manifest> {
+  const text = await readFile(join(place, "state.json"), "utf8").catch(() => {
+    throw new CheckpointError(`${place}: state.json is missing.`);
+  });
+  let manifest: Manifest;
+  try {
+    manifest = JSON.parse(text) as Manifest;
+  } catch {
+    throw new CheckpointError(`${place}: state.json is malformed.`);
+  }
+  if (manifest?.format !== format)
+    throw new CheckpointError(`${place}: format ${manifest?.format}, and this version reads ${format}.`);
+  return manifest;
+}
+
+/**
+ * Loads a checkpoint into parameters and optimiser, in place, after every checksum was found right.
+ *
+ * @throws CheckpointError when it is damaged or belongs to another run; nothing is changed then
+ */
+export async function readCheckpoint(
+  place: string,
+  target: Omit<CheckpointContents, "state">,
+): Promise<TrainState> {
+  const manifest = await readManifest(place);
+  if (manifest.fingerprint !== target.fingerprint)
+    throw new CheckpointError(
+      `${place} was made by a run with another configuration or other data; resume with those, or choose another output.`,
+    );
+  for (const file of files) {
+    const found = await digest(join(place, file)).catch(() => "missing");
+    if (found !== manifest.files?.[file])
+      throw new CheckpointError(`${place}: ${file} is damaged or missing.`);
+  }
+  const parameters = await readTensors(join(place, files[0]));
+  const moments = await readTensors(join(place, files[1]));
+  try {
+    for (const [name, variable] of target.parameters) {
+      const saved = parameters.get(name);
+      if (!saved || !tf.util.arraysEqual(saved.shape, variable.shape))
+        throw new CheckpointError(`${place}: parameter ${name} is missing or has another shape.`);
+    }
+    for (const [name, variable] of target.parameters) variable.assign(parameters.get(name)!);
+    target.optimizer.load({ tensors: moments, iteration: manifest.iteration });
+  } finally {
+    tf.dispose([...parameters.values(), ...moments.values()]);
+  }
+  return manifest.state;
+}
+
+async function readTensors(path: string): Promise<Map<string, tf.Tensor>> {
+  const file = await openSafetensors(path);
+  try {
+    const tensors = new Map<string, tf.Tensor>();
+    for (const [name, { shape }] of file.tensors)
+      tensors.set(name, tf.tensor(await file.readFloat32(name), [...shape], "float32"));
+    return tensors;
+  } finally {
+    await file.close();
+  }
+}
+
+/** The newest checkpoint that is whole; damaged ones are passed over and told. */
+export async function readLastCheckpoint(
+  folder: string,
+  target: Omit<CheckpointContents, "state">,
+  tell: (message: string) => void,
+): Promise<TrainState | undefined> {
+  for (const step of await listCheckpoints(folder)) {
+    const place = join(folder, nameOf(step));
+    try {
+      return await readCheckpoint(place, target);
+    } catch (error) {
+      if (!(error instanceof CheckpointError) || /another configuration/.test(error.message)) throw error;
+      tell(`${error.message} The one before it is used.`);
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,119 @@
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { Optimizer } from "@fdiv/tensor-core";
+import type * as tf from "@tensorflow/tfjs-core";
+import { NonFiniteError } from "../non-finite.ts";
+import type { RunStore } from "../train.ts";
+import { pruneCheckpoints, readCheckpoint, readLastCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import { writeDurably } from "./durable-file.ts";
+import { type MetricsFile, openMetricsFile } from "./metrics-file.ts";
+import { lockRun } from "./run-lock.ts";
+import { type EventFile, openEventFile } from "./tensorboard.ts";
+
+export interface RunOptions {
+  directory: string;
+  parameters: ReadonlyMap<string, tf.Variable>;
+  optimizer: Optimizer;
+  /** The resolved configuration, written to config.json. */
+  config: unknown;
+  /** Identifies configuration and data: a run resumes only with the same. */
+  fingerprint: string;
+  /** Whether to go on with what the directory holds; a run is never overwritten. */
+  resume?: boolean;
+  /** Checkpoints kept beside the best. Default 2. */
+  keep?: number;
+  /** Hears of damaged checkpoints. */
+  tell?: (message: string) => void;
+}
+
+export interface Run extends RunStore {
+  directory: string;
+  close(): Promise<void>;
+}
+
+/** The directory holds a run already. */
+export class RunExistsError extends Error {
+  override name = "RunExistsError";
+}
+
+/**
+ * Opens a run directory: config.json, metrics.jsonl, TensorBoard events, checkpoints/ (each complete or absent), and a lock.
+ *
+ * @throws RunExistsError when it holds a run and `resume` is not asked, RunLockedError when another process writes it
+ */
+export async function openRun(options: RunOptions): Promise<Run> {
+  const { directory, parameters, optimizer, fingerprint, keep = 2, tell = () => undefined } = options;
+  const metricsPath = join(directory, "metrics.jsonl");
+  const checkpoints = join(directory, "checkpoints");
+  const best = join(directory, "best");
+  if (existsSync(metricsPath) && !options.resume)
+    throw new RunExistsError(
+      `${directory} already holds a run. Add --resume to continue it, or choose another output.`,
+    );
+  await mkdir(checkpoints, { recursive: true });
+  const unlock = await lockRun(directory);
+  const target = { parameters, optimizer, fingerprint };
+  let metrics: MetricsFile | undefined;
+  let events: EventFile | undefined;
+  const opened = async (): Promise<{ metrics: MetricsFile; events: EventFile }> => {
+    metrics ??= await openMetricsFile(metricsPath);
+    events ??= await openEventFile(directory);
+    return { metrics, events };
+  };
+  try {
+    await writeDurably(join(directory, "config.json"), `${JSON.stringify(options.config, null, 2)}\n`);
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
+  return {
+    directory,
+    async resume() {
+      const state = await readLastCheckpoint(checkpoints, target, tell);
+      metrics = await openMetricsFile(metricsPath);
+      await metrics.cutAfter(state?.step ?? -1);
+      events = await openEventFile(directory, state?.step ?? -1);
+      return state;
+    },
+    async checkpoint(state, kind) {
+      await metrics?.sync();
+      if (kind === "best") {
+        await writeCheckpoint(directory, { ...target, state }, "best");
+        return;
+      }
+      await writeCheckpoint(checkpoints, { ...target, state });
+      await pruneCheckpoints(checkpoints, keep);
+    },
+    async restoreBest() {
+      if (!existsSync(best)) return false;
+      await readCheckpoint(best, target);
+      return true;
+    },
+    async row(row) {
+      const { metrics, events } = await opened();
+      await metrics.append(row);
+      await events.scalars(row.step, row);
+    },
+    async evaluation(step, values) {
+      const { metrics, events } = await opened();
+      const named = Object.fromEntries(
+        Object.entries(values).map(([name, value]) => [`eval/${name}`, value]),
+      );
+      await metrics.append({ step, ...named });
+      await events.scalars(step, named);
+    },
+    async failure(error) {
+      if (!(error instanceof NonFiniteError)) return;
+      const { step, epoch, batchIndex, batch, message } = error;
+      const text = JSON.stringify({ message, step, epoch, batchIndex, batch }, null, 2);
+      await writeDurably(join(directory, "non-finite-batch.json"), `${text}\n`);
+    },
+    async close() {
+      await metrics?.sync();
+      await metrics?.close();
+      await events?.close();
+      await unlock();
+    },
+  };
+}

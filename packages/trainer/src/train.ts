@@ -1,0 +1,194 @@
+import type { Optimizer } from "@fdiv/tensor-core";
+import type * as tf from "@tensorflow/tfjs-core";
+import type { BatchSource } from "./batches.ts";
+import { optimiserStep } from "./optimiser-step.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** One optimiser step's figures; `loss` and whatever the task measures are means over the batch's examples. */
+export interface StepRow {
+  /** Counts from 1. */
+  step: number;
+  epoch: number;
+  loss: number;
+  learningRate: number;
+  /** Global norm before clipping. */
+  gradientNorm: number;
+  tokensPerSecond: number;
+  seconds: number;
+  [metric: string]: number;
+}
+
+/** What a task computes of one micro-batch, inside the gradient: sums over its examples. */
+export interface MicroBatchLoss {
+  loss: tf.Scalar;
+  metrics?: Record<string, tf.Tensor>;
+}
+
+/** What the loop must remember, beside parameters and optimiser, to go on exactly. */
+export interface TrainState {
+  /** Optimiser steps done. */
+  step: number;
+  best?: { step: number; value: number };
+  evaluationsWithoutGain: number;
+  /** The step of the last evaluation, so that one at the end is not repeated. */
+  evaluatedAt: number;
+  /** Whatever the task keeps of its own; JSON. */
+  task?: unknown;
+}
+
+/** Where a run is written; `openRun` of `@fdiv/trainer/node` gives one in a directory. */
+export interface RunStore {
+  /** Loads parameters and optimiser from the last whole checkpoint, in place. */
+  resume(): Promise<TrainState | undefined>;
+  checkpoint(state: TrainState, kind: "regular" | "best"): Promise<void>;
+  /** Puts parameters back to the best checkpoint; false when there is none. */
+  restoreBest(): Promise<boolean>;
+  row(row: StepRow): void | Promise<void>;
+  evaluation(step: number, metrics: Record<string, number>): void | Promise<void>;
+  failure(error: unknown): void | Promise<void>;
+}
+
+export interface TrainCallbacks {
+  onStart?(info: { step: number; steps: number; resumed: boolean }): void;
+  onStep?(row: StepRow): void;
+  onEvaluation?(step: number, metrics: Record<string, number>): void;
+  onCheckpoint?(step: number, kind: "regular" | "best"): void;
+  onEnd?(result: TrainResult): void;
+}
+
+export interface TrainOptions<M> {
+  /** The trainable parameters, changed in place. */
+  parameters: ReadonlyMap<string, tf.Variable>;
+  optimizer: Optimizer;
+  batches: BatchSource<M>;
+  /** Sums over a micro-batch's examples; runs inside the gradient. */
+  loss(microBatch: M): MicroBatchLoss;
+  /** How many examples a micro-batch holds: what the sums are divided by, over the whole batch. */
+  examples(microBatch: M): number;
+  /** Tokens computed, for the speed shown. */
+  tokens?(microBatch: M): number;
+  /** What to write down of a micro-batch whose loss is not finite. */
+  describe?(microBatch: M): unknown;
+  /** Optimiser steps of the whole run. */
+  steps: number;
+  learningRate: number;
+  /** Factor of the learning rate a step; constant by default. */
+  schedule?: Schedule;
+  /** Largest global norm of the gradient; Infinity (the default) never clips. */
+  gradientClip?: number;
+  evaluate?(step: number): Promise<Record<string, number>>;
+  /** Steps between evaluations; default an epoch. One more comes at the end. */
+  evaluateEvery?: number;
+  /** What makes a checkpoint the best, of what `evaluate` returns. */
+  best?: { metric: string; mode: "max" | "min" };
+  /** Stop after this many evaluations without a new best. */
+  patience?: number;
+  /** Steps between checkpoints; default an epoch. One more comes at the end. */
+  checkpointEvery?: number;
+  /** Where checkpoints and metrics go; nowhere by default. */
+  store?: RunStore;
+  /** Continue from the store's last checkpoint. */
+  resume?: boolean;
+  /** After an abort the step at hand is finished, the state saved, and `stopped` says so. */
+  signal?: AbortSignal;
+  callbacks?: TrainCallbacks;
+  /** State of the task's own that a checkpoint must hold. */
+  taskState?: { save(): unknown; load(state: unknown): void };
+}
+
+export interface TrainResult {
+  steps: number;
+  stopped: "done" | "interrupted" | "no-gain";
+  best?: { step: number; value: number };
+  lastRow?: StepRow;
+}
+
+/**
+ * Trains: batches in the source's order, gradients accumulated over micro-batches so that the split changes nothing,
+ * clipping, the optimiser, evaluations, checkpoints.
+ *
+ * A resumed run continues bit for bit on the same backend, since batches are had by number and every other state is saved.
+ *
+ * @throws NonFiniteError before a non-finite loss or gradient changes any parameter
+ */
+export async function train<M>(options: TrainOptions<M>): Promise<TrainResult> {
+  const { batches, store, steps, signal, callbacks = {} } = options;
+  const evaluateEvery = options.evaluateEvery ?? batches.stepsPerEpoch;
+  const checkpointEvery = options.checkpointEvery ?? batches.stepsPerEpoch;
+  const resumed = options.resume ? await store?.resume() : undefined;
+  const state: TrainState = resumed ?? { step: 0, evaluationsWithoutGain: 0, evaluatedAt: -1 };
+  if (resumed?.task !== undefined) options.taskState?.load(resumed.task);
+  callbacks.onStart?.({ step: state.step, steps, resumed: resumed !== undefined });
+
+  let stopped: TrainResult["stopped"] = "done";
+  let lastRow: StepRow | undefined;
+  let savedAt = resumed ? state.step : -1;
+  const save = async (kind: "regular" | "best"): Promise<void> => {
+    if (options.taskState) state.task = options.taskState.save();
+    await store?.checkpoint({ ...state }, kind);
+    if (kind === "regular") savedAt = state.step;
+    callbacks.onCheckpoint?.(state.step, kind);
+  };
+  const evaluate = async (): Promise<void> => {
+    if (!options.evaluate || state.evaluatedAt === state.step) return;
+    const metrics = await options.evaluate(state.step);
+    state.evaluatedAt = state.step;
+    await store?.evaluation(state.step, metrics);
+    callbacks.onEvaluation?.(state.step, metrics);
+    if (noteBest(state, metrics, options.best)) await save("best");
+  };
+
+  try {
+    if (state.step === 0) await evaluate();
+    while (state.step < steps) {
+      if (signal?.aborted) {
+        stopped = "interrupted";
+        break;
+      }
+      lastRow = await optimiserStep(options, state.step);
+      state.step += 1;
+      await store?.row(lastRow);
+      callbacks.onStep?.(lastRow);
+      if (state.step % evaluateEvery === 0 && state.step < steps) await evaluate();
+      if (options.patience !== undefined && state.evaluationsWithoutGain >= options.patience) {
+        stopped = "no-gain";
+        break;
+      }
+      if (state.step % checkpointEvery === 0) await save("regular");
+      // One turn of the event loop a step, so that a signal or a timer is heard.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    if (stopped !== "interrupted") await evaluate();
+    if (savedAt !== state.step) await save("regular");
+  } catch (error) {
+    await store?.failure(error);
+    throw error;
+  }
+  const result: TrainResult = {
+    steps: state.step,
+    stopped,
+    ...(state.best && { best: state.best }),
+    ...(lastRow && { lastRow }),
+  };
+  callbacks.onEnd?.(result);
+  return result;
+}
+
+/** Notes an evaluation's metric; true when it is the best so far. */
+function noteBest(
+  state: TrainState,
+  metrics: Record<string, number>,
+  best: TrainOptions<unknown>["best"],
+): boolean {
+  if (!best) return false;
+  const value = metrics[best.metric];
+  if (value === undefined)
+    throw new Error(
+      `train: evaluate returned no "${best.metric}"; it returned ${Object.keys(metrics).join(", ")}.`,
+    );
+  const gained =
+    state.best === undefined || (best.mode === "max" ? value > state.best.value : value < state.best.value);
+  state.evaluationsWithoutGain = gained ? 0 : state.evaluationsWithoutGain + 1;
+  if (gained) state.best = { step: state.step, value };
+  return gained;
+}
