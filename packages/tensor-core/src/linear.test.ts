@@ -57,6 +57,34 @@ it("spends nothing on a frozen weight", async () => {
   expect(names).not.toContain("FdivSumRows");
 });
 
+it("keeps no input for a weight declared frozen, with the same gradients", () =>
+  onEachBackend(["cpu", "wasm", "tensorflow"], () => {
+    const [x, weight, bias] = [noise([20, 8], 1), noise([3, 8], 2), noise([3], 3)];
+    for (const activation of activations) {
+      const kept = (frozenWeight: boolean): number => {
+        const before = tf.memory().numBytes;
+        let bytes = 0;
+        const f = (v: tf.Tensor, b: tf.Tensor) => {
+          const y = tf.tidy(() => linear(tf.mul(v, 2), weight, { bias: b, activation, frozenWeight }));
+          bytes = tf.memory().numBytes - before;
+          return y;
+        };
+        tf.dispose(tf.grads((v, b) => f(v!, b!))([x, bias]));
+        return bytes;
+      };
+      expect(kept(false) - kept(true)).toBe(x.size * 4);
+      const f = (frozenWeight: boolean) => (v: tf.Tensor, b: tf.Tensor) =>
+        linear(v, weight, { bias: b, activation, frozenWeight });
+      const [frozen, free] = [true, false].map((flag) => tf.grads((v, b) => f(flag)(v!, b!))([x, bias]));
+      frozen!.forEach((gradient, i) => {
+        assertAllClose(gradient, free![i]!, { absolute: 0, relative: 0 });
+      });
+    }
+    expect(() => tf.grad((w: tf.Tensor) => linear(x, w, { frozenWeight: true }))(weight)).toThrow(
+      /declared frozen/,
+    );
+  }));
+
 it("returns the preactivation only when asked", async () => {
   await tf.setBackend("cpu");
   const [x, weight, bias] = [noise([2, 4], 1), noise([3, 4], 2), noise([3], 3)];

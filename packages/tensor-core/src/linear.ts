@@ -11,6 +11,8 @@ export interface LinearOptions {
   /** Whether weight is [N, K], as in a Hugging Face Linear; GPT-2's Conv1D is [K, N] (false). */
   transposeWeight?: boolean;
   activation?: Activation;
+  /** Promises that nobody asks for weight's gradient, so that x need not be kept for it: under LoRA, most of the memory. */
+  frozenWeight?: boolean;
 }
 
 interface Attributes {
@@ -46,12 +48,25 @@ export const linearNoBiasKernel = defineKernel<Inputs, Attributes>({
   generic: stockLinear,
 });
 
-/** The gradients of the sum before the activation, each computed only when asked: a frozen weight costs nothing. */
-function linearGradient(dsum: tf.Tensor, x: tf.Tensor, weight: tf.Tensor, transposeWeight: boolean) {
+/**
+ * The gradients of the sum before the activation, each computed only when asked: a frozen weight costs nothing.
+ *
+ * @param x absent when weight is frozen
+ */
+function linearGradient(
+  dsum: tf.Tensor,
+  weight: tf.Tensor,
+  x: tf.Tensor | undefined,
+  transposeWeight: boolean,
+) {
   return {
     x: () => product(dsum, weight, false, !transposeWeight),
-    weight: () => (transposeWeight ? product(dsum, x, true, false) : product(x, dsum, true, false)),
     bias: () => sumRowsKernel({ x: dsum }, {})[0]!,
+    weight: () => {
+      if (!x)
+        throw new Error("linear: weight's gradient is asked, but it was declared frozen (frozenWeight).");
+      return transposeWeight ? product(dsum, x, true, false) : product(x, dsum, true, false);
+    },
   };
 }
 
@@ -64,7 +79,7 @@ function linearGradient(dsum: tf.Tensor, x: tf.Tensor, weight: tf.Tensor, transp
  * @throws when weight or bias does not fit
  */
 export function linear(x: tf.Tensor, weight: tf.Tensor, options: LinearOptions = {}): tf.Tensor {
-  const { bias, transposeWeight = true, activation = "none" } = options;
+  const { bias, transposeWeight = true, activation = "none", frozenWeight = false } = options;
   checkRank("linear", "x", x, 2, 6);
   checkRank("linear", "weight", weight, 2);
   const inner = x.shape[x.rank - 1]!;
@@ -87,12 +102,13 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, options: LinearOptions =
       const [out, preactivation] = bias
         ? linearKernel({ x: flat, weight, bias }, attributes)
         : linearNoBiasKernel({ x: flat, weight }, attributes);
-      save(preactivation ? [flat, weight, preactivation] : [flat, weight]);
+      save([weight, ...(preactivation ? [preactivation] : []), ...(frozenWeight ? [] : [flat])]);
       return out!;
     },
-    (dy, [savedX, savedWeight, preactivation]) => {
+    (dy, [savedWeight, ...saved]) => {
+      const preactivation = keepPreactivation ? saved.shift() : undefined;
       const dsum = preactivation ? activationGradKernel({ dy, x: preactivation }, { activation })[0]! : dy;
-      return linearGradient(dsum, savedX!, savedWeight!, transposeWeight);
+      return linearGradient(dsum, savedWeight!, saved[0], transposeWeight);
     },
   );
   return x.rank === 2 ? y : tf.reshape(y, [...x.shape.slice(0, -1), columns]);
