@@ -17,7 +17,7 @@ export interface KernelDefinition<I extends Inputs, A extends object> {
   /** The twin for every backend: a composite of TensorFlow.js operations, never differentiated through. */
   generic(inputs: I, attributes: A): tf.Tensor | tf.Tensor[];
   /**
-   * What the gradient needs. `run` gets the upstream gradients (one an output) and the saved tensors by name and
+   * What the gradient needs. `run` gets the upstream gradients (one an output) and the saved tensors (inputs, then outputs) and
    * returns, for each differentiable input, a function that computes its gradient; only the asked ones are called.
    * What several of them share is computed in `run` itself, outside those functions.
    */
