@@ -6,6 +6,7 @@ export { type Clipping, clipByGlobalNorm, clipByGlobalNormAsync } from "./clip.t
 export { crossEntropy } from "./cross-entropy.ts";
 export { embedding, gatherRows, segmentSum } from "./embedding.ts";
 export { valueAndGradients } from "./gradients.ts";
+export { bfloat16ToFloat, floatToBfloat16, floatToHalf, halfToFloat } from "./half.ts";
 export * from "./kernel.ts";
 export { layerNorm } from "./layer-norm.ts";
 export { type LinearOptions, linear } from "./linear.ts";
@@ -22,7 +23,16 @@ export {
   selectParameters,
   trainableParameters,
 } from "./parameters.ts";
+export { philox, type Random, type RandomState, random, restoreRandom } from "./random.ts";
 export { rmsNorm } from "./rms-norm.ts";
 export { rotary } from "./rotary.ts";
+export {
+  encodeSafetensors,
+  type ParsedSafetensors,
+  parseSafetensors,
+  type TensorData,
+  type TensorToWrite,
+} from "./safetensors.ts";
+export { type SafetensorsDtype, type SafetensorsEntry, SafetensorsError } from "./safetensors-header.ts";
 export { selectedLogProbs } from "./selected-log-probs.ts";
 export { swiglu } from "./swiglu.ts";

@@ -1,1 +1,1 @@
-export {};
+export { openSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors-file.ts";

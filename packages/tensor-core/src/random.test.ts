@@ -1,0 +1,58 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { philox, random, restoreRandom } from "./random.ts";
+
+const hex = (words: readonly number[]) => words.map((word) => word.toString(16).padStart(8, "0")).join(" ");
+
+it("gives Philox4x32-10's published known answers", () => {
+  const f = 0xffffffff;
+  expect(hex(philox([0, 0, 0, 0], [0, 0]))).toBe("6627e8d5 e169c58d bc57ac4c 9b00dbd8");
+  expect(hex(philox([f, f, f, f], [f, f]))).toBe("408f276d 41c83b0e a20bc7c6 6d5451fd");
+  expect(hex(philox([0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344], [0xa4093822, 0x299f31d0]))).toBe(
+    "d16cfe09 94fdcceb 5001e420 24126ea1",
+  );
+});
+
+it("is a function of the seed, and continues from a saved state at any point", () => {
+  fc.assert(
+    fc.property(fc.integer(), fc.integer({ min: 0, max: 30 }), (seed, drawn) => {
+      const one = random(seed);
+      one.uint32(drawn);
+      const saved = JSON.parse(JSON.stringify(one.state()));
+      expect(restoreRandom(saved).uint32(9)).toEqual(one.uint32(9));
+    }),
+  );
+  expect(random("a").uint32(4)).not.toEqual(random("b").uint32(4));
+  expect(random(1).uint32(4)).not.toEqual(random("1").uint32(4));
+});
+
+it("forks streams that depend on the label alone, not on what was drawn", () => {
+  const parent = random(5);
+  const before = parent.fork("x").uint32(4);
+  parent.uint32(7);
+  expect(parent.fork("x").uint32(4)).toEqual(before);
+  expect(parent.fork("y").uint32(4)).not.toEqual(before);
+  expect(parent.fork(0).uint32(4)).not.toEqual(parent.fork(1).uint32(4));
+});
+
+it("has the moments of its laws", () => {
+  const mean = (x: ArrayLike<number>) => Array.from(x).reduce((a, b) => a + b, 0) / x.length;
+  const uniform = random(1).uniform(100_000);
+  expect(Math.min(...uniform.subarray(0, 5e4))).toBeGreaterThanOrEqual(0);
+  expect(mean(uniform)).toBeCloseTo(0.5, 2);
+  const normal = random(2).normal(100_001);
+  expect(mean(normal)).toBeCloseTo(0, 1);
+  expect(mean(normal.map((x) => x * x))).toBeCloseTo(1, 1);
+  expect(mean(normal.map((x) => x ** 4))).toBeCloseTo(3, 0);
+  const counts = new Array(6).fill(0);
+  const die = random(3);
+  for (let i = 0; i < 60_000; i++) counts[die.integer(6)]++;
+  for (const count of counts) expect(Math.abs(count - 10_000)).toBeLessThan(500);
+});
+
+it("permutes, and refuses what is no count or seed", () => {
+  expect([...random(4).permutation(50)].sort((a, b) => a - b)).toEqual([...Array(50).keys()]);
+  expect(() => random(0.5)).toThrow(RangeError);
+  expect(() => random(1).integer(0)).toThrow(RangeError);
+  expect(() => random(1).uniform(-1)).toThrow(RangeError);
+});
