@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { causalLmConfig } from "./config.ts";
 import { bytesSource } from "./gguf/byte-source.ts";
 import { encodeLlama2c, openLlama2c } from "./llama2c.ts";
-import { countingCheckpoint, joined, valuesOf } from "./testing/counting-checkpoint.ts";
+import { countingCheckpoint, joined, valuesOf } from "./testing/counting-checkpoint.testing.ts";
 
 const options = {
   modelType: "llama",

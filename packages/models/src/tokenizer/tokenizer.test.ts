@@ -1,9 +1,8 @@
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { encodeLlama2cTokenizer, parseLlama2cTokenizer } from "../llama2c-tokenizer.ts";
+import { stories } from "../testing/data-folder.testing.ts";
 import { byteLevelBpeFiles } from "./byte-level-bpe.ts";
 import { huggingFaceTokenizer } from "./hugging-face-tokenizer.ts";
 import { preTokenizerName, preTokenizerNamed } from "./pre-tokenizer.ts";
@@ -11,8 +10,6 @@ import { pieceType, sentencePieceFiles } from "./sentence-piece.ts";
 import { sentencePiecesOf } from "./sentence-piece-of.ts";
 import { streamingDecoder } from "./streaming-decoder.ts";
 
-const data = process.env.FDIV_DATA ?? fileURLToPath(new URL("../../../../../shared/data", import.meta.url));
-const tok512 = join(data, "stories260K/tok512.bin");
 const golden = (name: string) =>
   JSON.parse(readFileSync(new URL(`../golden/${name}`, import.meta.url), "utf8"));
 
@@ -91,8 +88,8 @@ describe("SentencePiece", () => {
   });
 });
 
-describe.skipIf(!existsSync(tok512))("the 512-piece vocabulary of the data folder", () => {
-  const pieces = existsSync(tok512) ? parseLlama2cTokenizer(readFileSync(tok512), 512) : small;
+describe.skipIf(!stories.present)("the 512-piece vocabulary of the data folder", () => {
+  const pieces = stories.present ? parseLlama2cTokenizer(readFileSync(stories.tokenizer), 512) : small;
   const tokenizer = huggingFaceTokenizer(sentencePieceFiles(pieces));
   it.each(golden("tok512-ids.json") as { text: string; ids: number[] }[])(
     "encodes $text as SentencePiece does",
@@ -101,7 +98,7 @@ describe.skipIf(!existsSync(tok512))("the 512-piece vocabulary of the data folde
     },
   );
   it("is written byte for byte as it was read", () => {
-    expect(Buffer.from(encodeLlama2cTokenizer(pieces)).equals(readFileSync(tok512))).toBe(true);
+    expect(Buffer.from(encodeLlama2cTokenizer(pieces)).equals(readFileSync(stories.tokenizer))).toBe(true);
   });
 });
 
