@@ -1,0 +1,36 @@
+import { type Activation, activate, linear } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { CausalLm } from "./causal-lm.ts";
+
+/** A model's parameter. @throws when the model has none of that name. */
+export function parameter(model: CausalLm, name: string): tf.Tensor {
+  const tensor = model.parameters.get(name);
+  if (!tensor) throw new Error(`the model has no parameter ${name}`);
+  return tensor;
+}
+
+/**
+ * A named linear module with its bias, if it has one, and its LoRA adapter, if one is switched on:
+ * y = f(x·W + b + scaling·x·Aᵀ·Bᵀ) (Hu et al. 2021, https://arxiv.org/abs/2106.09685, eq. 3).
+ *
+ * @param x [tokens, in]
+ * @param conv1d whether W is [in, out] rather than [out, in]
+ */
+export function project(
+  model: CausalLm,
+  module: string,
+  x: tf.Tensor,
+  conv1d: boolean,
+  activation: Activation = "none",
+): tf.Tensor {
+  const weight = parameter(model, `${module}.weight`);
+  const bias = model.parameters.get(`${module}.bias`);
+  const transposeWeight = !conv1d;
+  const lora = model.lora;
+  const adapter = lora?.enabled && !lora.merged ? lora.adapters.get(module) : undefined;
+  if (!lora || !adapter) return linear(x, weight, { ...(bias && { bias }), transposeWeight, activation });
+  const base = linear(x, weight, { ...(bias && { bias }), transposeWeight });
+  const low = tf.mul(linear(x, adapter.a), tf.scalar(adapter.scaling));
+  const sum = tf.add(base, linear(low, adapter.b));
+  return activation === "none" ? sum : activate(sum, activation);
+}
