@@ -1,4 +1,4 @@
-import { numberToHalf } from "./half.ts";
+import { floatToHalf } from "@fdiv/tensor-core";
 
 /** A metadata value with the type it is written as. */
 export type GgufEntry =
@@ -103,7 +103,6 @@ export function encodeGgufHeader(metadata: Map<string, GgufEntry>, tensors: Gguf
 /** Values as the little-endian bytes of a tensor. */
 export function encodeFloats(values: Float32Array, type: GgufFloat): Uint8Array {
   if (type === "F32") return numbers(values, "f32s");
-  const view = new DataView(new ArrayBuffer(2 * values.length));
-  for (let i = 0; i < values.length; i++) view.setUint16(2 * i, numberToHalf(values[i]!), true);
-  return new Uint8Array(view.buffer);
+  const halves = floatToHalf(values);
+  return new Uint8Array(halves.buffer, halves.byteOffset, halves.byteLength);
 }

@@ -8,7 +8,6 @@ import { byteLevelBpeFiles } from "../tokenizer/byte-level-bpe.ts";
 import { huggingFaceTokenizer } from "../tokenizer/hugging-face-tokenizer.ts";
 import { bytesSource } from "./byte-source.ts";
 import { openGguf } from "./checkpoint.ts";
-import { halfToNumber, numberToHalf } from "./half.ts";
 import { readGgufHeader } from "./header.ts";
 import { frequencyFactors, inverseFrequencyFactors } from "./rope-factors.ts";
 import { halvesToInterleaved, interleavedToHalves } from "./rotary-rows.ts";
@@ -178,17 +177,6 @@ it("reorders rotary rows there and back", () => {
   // Two heads of four: pairs (0, 1), (2, 3) become the halves (0, 2), (1, 3).
   expect([0, 1, 2, 3].map((row) => interleavedToHalves(rows, 2, 8)[3 * row]! / 3)).toEqual([0, 2, 1, 3]);
   expect(halvesToInterleaved(interleavedToHalves(rows, 2, 8), 2, 8)).toEqual(rows);
-});
-
-it("converts halves as IEEE 754 does", () => {
-  for (let bits = 0; bits < 0x10000; bits++) {
-    const value = halfToNumber(bits);
-    if (!Number.isNaN(value)) expect(numberToHalf(value)).toBe(bits);
-  }
-  // Ties go to even, beyond the largest lies infinity, and a carry may raise the exponent.
-  expect(
-    [1 + 2 ** -11, 1 + 3 * 2 ** -11, 65519, 65520, 2047.5, 2 ** -25, 3 * 2 ** -25].map(numberToHalf),
-  ).toEqual([0x3c00, 0x3c02, 0x7bff, 0x7c00, 0x6800, 0, 2]);
 });
 
 it("knows Llama 3's rotary divisors", () => {

@@ -1,0 +1,32 @@
+import { type CausalLm, copyModel, disposeModel } from "../causal-lm.ts";
+import type { Checkpoint } from "../checkpoint.ts";
+import { type FolderOptions, writeHuggingFaceFolder } from "./hugging-face-folder.ts";
+
+/** A model in memory as a checkpoint; an adapter that is on must have been merged. */
+export function checkpointOf({ config, parameters, tokenizer }: CausalLm): Checkpoint {
+  const tensors = Array.from(parameters, ([name, tensor]) => ({
+    name,
+    shape: [...tensor.shape],
+    read: async () => (await tensor.data()) as Float32Array,
+  }));
+  return { config, tensors, ...(tokenizer && { tokenizer }) };
+}
+
+/**
+ * Saves a model as a Hugging Face folder, which appears whole or not at all; an attached adapter that is on is merged into what is
+ * saved (`saveAdapter` saves it alone).
+ */
+export async function saveCausalLm(
+  model: CausalLm,
+  folder: string,
+  options: FolderOptions = {},
+): Promise<void> {
+  if (!model.lora?.enabled || model.lora.merged)
+    return writeHuggingFaceFolder(checkpointOf(model), folder, options);
+  const merged = copyModel(model);
+  try {
+    await writeHuggingFaceFolder(checkpointOf(merged), folder, options);
+  } finally {
+    disposeModel(merged);
+  }
+}
