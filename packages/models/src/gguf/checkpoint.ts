@@ -40,6 +40,11 @@ export async function openGguf(source: ByteSource): Promise<Checkpoint> {
     throw new Error(
       `${source.name}: the architecture "${architecture}" can't be read, only ${ggufArchitectures.join(", ")}`,
     );
+  const parts = get.number("split.count", 1);
+  if (parts > 1)
+    throw new Error(
+      `${source.name}: one of ${parts} parts of a model; join them with llama.cpp's gguf-split --merge`,
+    );
   const values = async ({ offset, bytes, type }: GgufTensor) =>
     dequantize(await source.read(offset, bytes), type);
   const frequencies = header.tensors.get(ropeFrequencies);

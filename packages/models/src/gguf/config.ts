@@ -49,11 +49,13 @@ export function ggufHuggingFaceConfig(
 ): Record<string, unknown> {
   const architecture = get.text("general.architecture");
   const token = (name: string) => get.optionalNumber(`tokenizer.ggml.${name}_token_id`);
+  // Models that talk end a turn with a token of its own beside the end of the text.
+  const ends = [...new Set([token("eos"), token("eot")])].filter((id) => id !== undefined);
   const shared = {
     vocab_size: header.tensors.get("token_embd.weight")?.shape[0],
     tie_word_embeddings: tied,
     bos_token_id: token("bos"),
-    eos_token_id: token("eos"),
+    eos_token_id: ends.length > 1 ? ends : ends[0],
     pad_token_id: token("padding"),
     torch_dtype: "float32",
   };

@@ -48,7 +48,7 @@ function scalingEntries(config: CausalLmConfig, architecture: string): [string, 
 export function modelMetadata(config: CausalLmConfig, name: string, half: boolean): Map<string, GgufEntry> {
   const architecture = ggufArchitecture(config);
   const key = (suffix: string) => `${architecture}.${suffix}`;
-  const ids = { bos: config.bosId, eos: config.eosIds[0], padding: config.padId };
+  const ids = { bos: config.bosId, eos: config.eosIds[0], eot: config.eosIds[1], padding: config.padId };
   const norm = architecture === "gpt2" ? "layer_norm_epsilon" : "layer_norm_rms_epsilon";
   return new Map<string, GgufEntry>([
     ["general.architecture", text(architecture)],

@@ -8,6 +8,7 @@ import { byteLevelBpeFiles } from "../tokenizer/byte-level-bpe.ts";
 import { huggingFaceTokenizer } from "../tokenizer/hugging-face-tokenizer.ts";
 import { bytesSource } from "./byte-source.ts";
 import { openGguf } from "./checkpoint.ts";
+import { encodeGgufHeader } from "./encode.ts";
 import { readGgufHeader } from "./header.ts";
 import { frequencyFactors, inverseFrequencyFactors } from "./rope-factors.ts";
 import { halvesToInterleaved, interleavedToHalves } from "./rotary-rows.ts";
@@ -37,7 +38,7 @@ const tokenizer = huggingFaceTokenizer(
 
 describe("a model written as GGUF and read again", () => {
   it.each<[string, Partial<CausalLmConfig>]>([
-    ["llama", { kvHeads: 2, bosId: 0, eosIds: [0], normEpsilon: 1e-5, tiedHead: true }],
+    ["llama", { kvHeads: 2, bosId: 0, eosIds: [0, 3], normEpsilon: 1e-5, tiedHead: true }],
     ["llama", { kvHeads: 2, attentionBias: true, attentionOutputBias: true, ropeTheta: 1e6, mlpBias: true }],
     ["qwen2", { kvHeads: 1 }],
     ["gpt2", {}],
@@ -170,6 +171,19 @@ describe("hostile GGUF files", () => {
     await expect(open(change)).rejects.toThrow(message);
     await expect(open(change)).rejects.toThrow(/^bad\.gguf: /);
   });
+});
+
+it("says what to do with one part of a split model", async () => {
+  const header = encodeGgufHeader(
+    new Map([
+      ["general.architecture", { type: "text", value: "llama" }],
+      ["split.count", { type: "u32", value: 3 }],
+    ]),
+    [],
+  );
+  await expect(openGguf(bytesSource(header, "a-00001-of-00003.gguf"))).rejects.toThrow(
+    /^a-00001.*one of 3 parts of a model; join them/,
+  );
 });
 
 it("reorders rotary rows there and back", () => {

@@ -1,5 +1,7 @@
 import "@tensorflow/tfjs";
 import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodeSafetensors } from "@fdiv/tensor-core";
@@ -101,6 +103,12 @@ describe("a Hugging Face folder", () => {
     };
     await expect(writeHuggingFaceFolder(broken, at("model"))).rejects.toThrow("disk gone");
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  it("stops where generation_config.json says, too", async () => {
+    const checkpoint = { ...countingCheckpoint(config), generationConfig: { eos_token_id: [2, 5] } };
+    await writeHuggingFaceFolder(checkpoint, at("model"));
+    expect((await read(at("model"))).config.eosIds).toEqual([2, 5]);
   });
 
   it("says which file is missing or wrong", async () => {
@@ -249,6 +257,38 @@ describe("conversion", () => {
     const original = (await bytes(stories.bin)).subarray(0, weights);
     expect(original.equals((await bytes(at("back/stories.bin"))).subarray(0, weights))).toBe(true);
   });
+});
+
+it("loads a model from the hub by name, and without asking when offline", async () => {
+  await writeHuggingFaceFolder(countingCheckpoint(config, tokenizer), at("served"));
+  const names = [...(await readdir(at("served"))), "README.md"];
+  const asked: string[] = [];
+  const server = createServer(async (request, response) => {
+    const name = request.url!.split("/").at(-1)!;
+    asked.push(name);
+    if (request.url!.startsWith("/api/"))
+      response.end(
+        JSON.stringify({ sha: "a".repeat(40), siblings: names.map((rfilename) => ({ rfilename })) }),
+      );
+    else response.end(await readFile(at("served", name)));
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address() as AddressInfo;
+  const hub = { endpoint: `http://127.0.0.1:${port}`, cache: at("cache"), token: "", offline: false };
+  try {
+    const model = await loadCausalLm("hf:owner/name@v1", { hub });
+    expect(asked).toContain("model.safetensors");
+    expect(asked).not.toContain("README.md");
+    const count = asked.length;
+    const again = await loadCausalLm("hf:owner/name@v1", { hub: { ...hub, offline: true } });
+    expect(asked.length).toBe(count);
+    expect(again.tokenizer!.fingerprint).toBe(tokenizer.fingerprint);
+    for (const each of [model, again]) disposeModel(each);
+    await expect(loadCausalLm("hf:datasets/owner/name", { hub })).rejects.toThrow(/a data set, not a model/);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
 });
 
 it("chooses a repository's files", () => {

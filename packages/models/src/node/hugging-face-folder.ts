@@ -113,6 +113,11 @@ async function openWeights(
   }
 }
 
+function endsIn(generationConfig: Json | undefined): number[] {
+  const ends = generationConfig?.eos_token_id;
+  return (Array.isArray(ends) ? ends : [ends]).filter((id) => Number.isInteger(id) && id >= 0);
+}
+
 /**
  * Opens a Hugging Face folder: `config.json`, weights in one safetensors file or sharded, and what is there of
  * `generation_config.json`, `tokenizer.json`, `tokenizer_config.json` and `chat_template.jinja`.
@@ -122,11 +127,13 @@ async function openWeights(
 export async function openHuggingFaceFolder(folder: string): Promise<Checkpoint> {
   const json = await readJson(join(folder, "config.json"));
   if (!json) throw new Error(`${folder}: has no config.json, so it is no Hugging Face model folder`);
-  const config = configFromHuggingFace(json);
+  const read = configFromHuggingFace(json);
   const [tokenizer, generationConfig] = [
     await openTokenizer(folder),
     await readJson(join(folder, "generation_config.json")),
   ];
+  // Models that talk often name the token that ends a turn in generation_config.json alone.
+  const config = { ...read, eosIds: [...new Set([...read.eosIds, ...endsIn(generationConfig)])] };
   const { tensors, files } = await openWeights(folder);
   return {
     config,
