@@ -33,6 +33,16 @@ async function repeatsTable(source: ByteSource, header: GgufHeader): Promise<boo
  * @throws Error naming the file and what in it can't be read.
  */
 export async function openGguf(source: ByteSource): Promise<Checkpoint> {
+  try {
+    return await open(source);
+  } catch (error) {
+    const { message } = error as Error;
+    if (message.startsWith(`${source.name}: `)) throw error;
+    throw new Error(`${source.name}: ${message}`, { cause: error });
+  }
+}
+
+async function open(source: ByteSource): Promise<Checkpoint> {
   const header = await readGgufHeader(source);
   const get = metadataReader(header, source);
   const architecture = get.text("general.architecture");

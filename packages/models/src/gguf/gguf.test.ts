@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type CausalLmConfig, causalLmConfig } from "../config.ts";
 import { openLlama2c } from "../llama2c.ts";
@@ -171,6 +172,24 @@ describe("hostile GGUF files", () => {
     await expect(open(change)).rejects.toThrow(message);
     await expect(open(change)).rejects.toThrow(/^bad\.gguf: /);
   });
+});
+
+it("meets any damaged byte of a header with an error of its own, or none", async () => {
+  const config = causalLmConfig({ ...sizes, modelType: "llama", tiedHead: true });
+  const good = await joined(encodeGguf(countingCheckpoint(config, tokenizer)));
+  const end = Buffer.from(good).lastIndexOf(".weight") + 32;
+  await fc.assert(
+    fc.asyncProperty(fc.nat({ max: end }), fc.nat({ max: 255 }), async (at, byte) => {
+      const bytes = good.slice();
+      bytes[at] = byte;
+      await openGguf(bytesSource(bytes, "bad.gguf")).catch((error: Error) => {
+        expect(error.message).toMatch(/^bad\.gguf: /);
+        expect(error).not.toBeInstanceOf(TypeError);
+        expect(error.cause ?? error).not.toBeInstanceOf(TypeError);
+      });
+    }),
+    { numRuns: 300 },
+  );
 });
 
 it("says what to do with one part of a split model", async () => {

@@ -230,6 +230,10 @@ describe("conversion", () => {
     await expect(convertCheckpoint(at("folder"), at("x.gguf"), { dtype: "BF16" })).rejects.toThrow(
       /not BF16/,
     );
+    const { tensors } = countingCheckpoint(config);
+    await writeHuggingFaceFolder({ config, tensors: [...tensors].slice(1) }, at("incomplete"));
+    await expect(convertCheckpoint(at("incomplete"), at("x.gguf"))).rejects.toThrow(/missing.*embed_tokens/s);
+    await rm(at("incomplete"), { recursive: true });
     await expect(convertCheckpoint(at("folder"), at("folder"))).rejects.toThrow(/the same/);
     expect(await readdir(folder)).toEqual(["folder"]);
   });

@@ -2,6 +2,7 @@ import { basename, dirname, extname, join, resolve } from "node:path";
 import { encodeGguf } from "../gguf/write.ts";
 import { encodeLlama2c } from "../llama2c.ts";
 import { encodeLlama2cTokenizer } from "../llama2c-tokenizer.ts";
+import { checkParameters } from "../parameter-check.ts";
 import { isSentencePiece, sentencePiecesOf } from "../tokenizer/sentence-piece-of.ts";
 import { writeAtomically } from "./atomic-file.ts";
 import { type FolderOptions, writeHuggingFaceFolder } from "./hugging-face-folder.ts";
@@ -29,6 +30,7 @@ export async function convertCheckpoint(
     throw new Error(`${to}: llama2.c's format is F32 only, not ${dtype}`);
   const checkpoint = await openCheckpoint(from, options);
   try {
+    checkParameters(checkpoint.config, checkpoint.tensors);
     if (kind === ".gguf") {
       const gguf = { dtype: dtype === "F16" ? ("F16" as const) : ("F32" as const), name: basename(to, kind) };
       await writeAtomically(to, encodeGguf(checkpoint, gguf));
