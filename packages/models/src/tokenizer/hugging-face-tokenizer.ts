@@ -42,6 +42,16 @@ function withoutSpecial(tokenizer: TokenizerJson): TokenizerJson {
   };
 }
 
+/** The library's Digits knows ASCII's ten only; the original splits at every numeric character. */
+function withAllDigits(preTokenizer: unknown): unknown {
+  const { type, ...rest } = (preTokenizer ?? {}) as { type?: string; [key: string]: unknown };
+  if (type === "Sequence" && Array.isArray(rest.pretokenizers))
+    return { type, ...rest, pretokenizers: rest.pretokenizers.map(withAllDigits) };
+  if (type !== "Digits") return preTokenizer;
+  const pattern = { Regex: rest.individual_digits ? "\\p{N}" : "\\p{N}+" };
+  return { type: "Split", pattern, behavior: "Isolated", invert: false };
+}
+
 function checkShape(json: unknown): asserts json is TokenizerJson {
   const { model, added_tokens: added } = (json ?? {}) as TokenizerJson;
   if (!model || typeof model !== "object" || !model.vocab || !Array.isArray(added ?? []))
@@ -68,8 +78,9 @@ export function huggingFaceTokenizer(files: {
     post_processor: files.tokenizer.post_processor ?? null,
     decoder: files.tokenizer.decoder ?? null,
   };
-  const whole = new HuggingFaceTokenizer(json, config);
-  const plain = new HuggingFaceTokenizer(withoutSpecial(json), config);
+  const exact = { ...json, pre_tokenizer: withAllDigits(json.pre_tokenizer) };
+  const whole = new HuggingFaceTokenizer(exact, config);
+  const plain = new HuggingFaceTokenizer(withoutSpecial(exact), config);
   const template = templateOf(config);
   const special = (key: string) => specialToken(config, key);
   const idOf = (key: string): number | undefined => {

@@ -144,6 +144,24 @@ describe("byte-level BPE", () => {
     expect(pieces(name, "ab ab 1234")).toEqual(want);
     expect(preTokenizerName(preTokenizerNamed(name).preTokenizer)).toBe(name);
   });
+  it("splits numbers of other scripts as Rust's tokenizers do", () => {
+    const tokenizer = huggingFaceTokenizer({
+      tokenizer: {
+        ...files("smollm").tokenizer,
+        decoder: null,
+        model: {
+          type: "BPE",
+          vocab: { "\u00c2": 0, "\u00bd": 1, "\u00c2\u00bd": 2, "\u00c2\u00bd\u00c2\u00bd": 3 },
+          merges: [
+            ["\u00c2", "\u00bd"],
+            ["\u00c2\u00bd", "\u00c2\u00bd"],
+          ],
+        },
+        added_tokens: [],
+      },
+    });
+    expect(tokenizer.encode("½½")).toEqual([2, 2]);
+  });
   it("names the rules it knows where one is unknown", () => {
     expect(() => preTokenizerNamed("nobody")).toThrow(/"nobody".*gpt-2/s);
     expect(preTokenizerName({ type: "Whitespace" })).toBeUndefined();
