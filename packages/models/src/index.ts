@@ -1,5 +1,35 @@
+export { type SplitRows, splitBranches } from "./branches.ts";
+export {
+  type CausalLm,
+  causalLmFrom,
+  copyModel,
+  createCausalLm,
+  disposeModel,
+  freeze,
+  type InitialisationOptions,
+  trainableParameters,
+  unfreeze,
+} from "./causal-lm.ts";
 export { chatTemplate } from "./chat-template.ts";
 export type { Checkpoint, CheckpointTensor } from "./checkpoint.ts";
+export {
+  type Activation,
+  type CausalLmConfig,
+  type CausalLmOptions,
+  causalLmConfig,
+  type RopeScaling,
+} from "./config.ts";
+export { configFromHuggingFace, families, huggingFaceConfig } from "./families.ts";
+export type { Family, ForwardInput, KeyValueCache, ParameterSpec } from "./family.ts";
+export {
+  type Finish,
+  type Generated,
+  type GeneratedToken,
+  type GenerateOptions,
+  generate,
+  streamTokens,
+} from "./generate.ts";
+export { type GeneratedText, type GenerateTextOptions, generateText, streamText } from "./generate-text.ts";
 export { type ByteSource, bytesSource } from "./gguf/byte-source.ts";
 export { openGguf } from "./gguf/checkpoint.ts";
 export type { GgufFloat } from "./gguf/encode.ts";
@@ -7,6 +37,29 @@ export { type GgufHeader, type GgufTensor, type GgufValue, readGgufHeader } from
 export { encodeGguf } from "./gguf/write.ts";
 export { encodeLlama2c, openLlama2c } from "./llama2c.ts";
 export { encodeLlama2cTokenizer, parseLlama2cTokenizer } from "./llama2c-tokenizer.ts";
+export {
+  addLora,
+  detachLora,
+  type Lora,
+  type LoraAdapter,
+  type LoraConfig,
+  type LoraOptions,
+  mergeLora,
+  unmergeLora,
+  withoutAdapter,
+} from "./lora.ts";
+export { attachLora, type LoraFiles, type LoraTensor, loraConfigFrom, loraState } from "./lora-peft.ts";
+export { type Draw, type SamplingLaw, sampleToken } from "./sampling.ts";
+export {
+  headWeight,
+  hiddenStates,
+  logits,
+  sequenceLogProbs,
+  tokenEntropies,
+  tokenLogProbs,
+} from "./scoring.ts";
+export type { StopOptions } from "./stop.ts";
+export { noBranch, type SharedPrompt, type TokenRows, tokenRows } from "./token-rows.ts";
 export { type ByteLevelBpe, byteLevelBpeFiles } from "./tokenizer/byte-level-bpe.ts";
 export { huggingFaceTokenizer } from "./tokenizer/hugging-face-tokenizer.ts";
 export { pieceType, type SentencePieces, sentencePieceFiles } from "./tokenizer/sentence-piece.ts";

@@ -28,8 +28,10 @@ export function project(
   const transposeWeight = !conv1d;
   const lora = model.lora;
   const adapter = lora?.enabled && !lora.merged ? lora.adapters.get(module) : undefined;
-  if (!lora || !adapter) return linear(x, weight, { ...(bias && { bias }), transposeWeight, activation });
-  const base = linear(x, weight, { ...(bias && { bias }), transposeWeight });
+  const frozenWeight = !(weight instanceof tf.Variable);
+  const options = { ...(bias && { bias }), transposeWeight, frozenWeight };
+  if (!lora || !adapter) return linear(x, weight, { ...options, activation });
+  const base = linear(x, weight, options);
   const low = tf.mul(linear(x, adapter.a), tf.scalar(adapter.scaling));
   const sum = tf.add(base, linear(low, adapter.b));
   return activation === "none" ? sum : activate(sum, activation);

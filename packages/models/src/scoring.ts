@@ -1,9 +1,10 @@
 import { gatherRows, linear, logSoftmax, segmentSum, selectedLogProbs } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { splitBranches } from "./branches.ts";
 import type { CausalLm } from "./causal-lm.ts";
 import { familyOf } from "./families.ts";
 import { parameter } from "./projection.ts";
-import type { TokenRows } from "./token-rows.ts";
+import { noBranch, type TokenRows } from "./token-rows.ts";
 
 /** The head's weight [vocabularySize, hiddenSize]: the embedding table where the head is tied. */
 export function headWeight(model: CausalLm): tf.Tensor2D {
@@ -33,14 +34,26 @@ function reachOf(model: CausalLm, rows: TokenRows): number {
   return reach;
 }
 
+/** Whether some layer's window is so short, and some row's second branch so placed, that the branches must be split. */
+function needsSplitting(model: CausalLm, rows: TokenRows): boolean {
+  if (!model.config.slidingWindows.some((window) => window > 0 && window < rows.length)) return false;
+  for (let row = 0; row < rows.rows; row++) if (rows.layout[3 * row + 2] !== noBranch) return true;
+  return false;
+}
+
 /**
  * The final hidden states of every token, padding included.
  *
  * @returns [rows·length, hiddenSize]
- * @throws when a position is beyond the model's, or an id beyond its vocabulary.
+ * @throws when a position is beyond the model's, an id beyond its vocabulary, or a second branch beyond the reach of a
+ * sliding window (`splitBranches` gives it a row of its own; the functions below do so themselves).
  */
 export function hiddenStates(model: CausalLm, rows: TokenRows): tf.Tensor2D {
   const reach = reachOf(model, rows);
+  if (needsSplitting(model, rows))
+    throw new Error(
+      `rows of ${rows.length} tokens are longer than the model's sliding window; their second branches need rows of their own (splitBranches).`,
+    );
   const shape: [number, number] = [rows.rows, rows.length];
   return tf.tidy(() =>
     familyOf(model.config.modelType).hidden(model, {
@@ -52,8 +65,11 @@ export function hiddenStates(model: CausalLm, rows: TokenRows): tf.Tensor2D {
   );
 }
 
-const scoredStates = (model: CausalLm, rows: TokenRows, state: Int32Array): tf.Tensor2D =>
-  gatherRows(hiddenStates(model, rows), tf.tensor1d(state, "int32")) as tf.Tensor2D;
+function scoredStates(model: CausalLm, rows: TokenRows, states: Int32Array): tf.Tensor2D {
+  const split = needsSplitting(model, rows) ? splitBranches(rows) : undefined;
+  const index = split ? states.map(split.stateOf) : states;
+  return gatherRows(hiddenStates(model, split?.rows ?? rows), tf.tensor1d(index, "int32")) as tf.Tensor2D;
+}
 
 /**
  * The log-probability of each scored token, in nats, differentiable.
