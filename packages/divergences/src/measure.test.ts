@@ -1,0 +1,134 @@
+import "@tensorflow/tfjs";
+import { random } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+import fc from "fast-check";
+import { beforeAll, expect, it } from "vitest";
+import {
+  divergence,
+  estimateDivergence,
+  exactDivergence,
+  forwardKl,
+  jensenShannon,
+  meanOverTokens,
+  neymanChi2,
+  pearsonChi2,
+  reverseKl,
+  tokenDivergence,
+  totalVariation,
+} from "./index.ts";
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+});
+
+const family = [reverseKl, forwardKl, jensenShannon, pearsonChi2, totalVariation, divergence("alpha:0.5")];
+const simplex = (weights: number[]) => {
+  const total = weights.reduce((a, b) => a + b, 0);
+  return weights.map((w) => Math.log(w / total));
+};
+const twoLaws = fc
+  .array(
+    fc.tuple(fc.double({ min: 0.01, max: 1, noNaN: true }), fc.double({ min: 0.01, max: 1, noNaN: true })),
+    {
+      minLength: 2,
+      maxLength: 8,
+    },
+  )
+  .map((pairs) => [simplex(pairs.map(([a]) => a)), simplex(pairs.map(([, b]) => b))] as const);
+
+it("is the textbook divergence", () => {
+  const [m, t] = [simplex([1, 3]), simplex([1, 1])];
+  expect(exactDivergence(reverseKl, m, t)).toBeCloseTo(0.25 * Math.log(0.5) + 0.75 * Math.log(1.5), 12);
+  expect(exactDivergence(forwardKl, m, t)).toBeCloseTo(0.5 * Math.log(2) + 0.5 * Math.log(2 / 3), 12);
+  expect(exactDivergence(totalVariation, m, t)).toBeCloseTo(0.25, 12);
+  expect(exactDivergence(pearsonChi2, m, t)).toBeCloseTo(0.25, 12);
+  expect(() => exactDivergence(reverseKl, [0], [0, 0])).toThrow(/1 and 2 outcomes/);
+  expect(() => exactDivergence(reverseKl, [-1], [0])).toThrow(/the model sums to/);
+});
+
+it("takes mass without counterpart at its price", () => {
+  const none = Number.NEGATIVE_INFINITY;
+  const [m, t] = [
+    [0, none],
+    [none, 0],
+  ];
+  expect(exactDivergence(jensenShannon, m!, t!)).toBeCloseTo(2 * Math.LN2, 12);
+  expect(exactDivergence(totalVariation, m!, t!)).toBe(1);
+  expect(exactDivergence(reverseKl, m!, t!)).toBe(Number.POSITIVE_INFINITY);
+  expect(exactDivergence(reverseKl, [Math.log(0.5), Math.log(0.5), none], simplex([1, 1, 2]))).toBeCloseTo(
+    Math.LN2,
+    12,
+  );
+});
+
+it("never grows when outcomes are merged (data processing), and is 0 only at equality", () => {
+  fc.assert(
+    fc.property(twoLaws, ([m, t]) => {
+      const merge = (logProbs: readonly number[]) => [
+        Math.log(Math.exp(logProbs[0]!) + Math.exp(logProbs[1]!)),
+        ...logProbs.slice(2),
+      ];
+      for (const d of family) {
+        const fine = exactDivergence(d, m, t);
+        expect(exactDivergence(d, merge(m), merge(t))).toBeLessThanOrEqual(fine + 1e-12);
+        expect(exactDivergence(d, m, m)).toBeLessThan(1e-15);
+        expect(exactDivergence(d.dual(), t, m)).toBeCloseTo(fine, 9);
+      }
+    }),
+  );
+});
+
+it("is estimated without bias from either side, within its standard error", () => {
+  const [m, t] = [simplex([4, 3, 2, 1]), simplex([1, 2, 3, 3])];
+  const draw = random(11);
+  const sample = (logProbs: number[]) => {
+    const u = draw.next();
+    let mass = 0;
+    for (const [i, logProb] of logProbs.entries()) {
+      mass += Math.exp(logProb);
+      if (u < mass) return i;
+    }
+    return logProbs.length - 1;
+  };
+  for (const [from, law] of [
+    ["model", m],
+    ["target", t],
+  ] as const) {
+    const ratios = Array.from({ length: 40_000 }, () => sample(law)).map((i) => m[i]! - t[i]!);
+    for (const d of [...family, neymanChi2]) {
+      const { value, standardError, effectiveSamples } = estimateDivergence(d, ratios, from);
+      expect(Math.abs(value - exactDivergence(d, m, t))).toBeLessThan(4 * standardError);
+      if (from === "target") expect(effectiveSamples).toBeCloseTo(40_000, 6);
+      else expect(effectiveSamples).toBeLessThan(40_000);
+    }
+  }
+  expect(() => estimateDivergence(reverseKl, [], "model")).toThrow(/no samples/);
+  expect(() => estimateDivergence(reverseKl, [Number.NaN], "model")).toThrow(/NaN/);
+  expect(estimateDivergence(forwardKl, [-1000, 0], "model").value).toBeLessThan(Number.POSITIVE_INFINITY);
+});
+
+it("works token by token on tensors, and averages within sequences", () => {
+  const m = tf.logSoftmax(
+    tf.tensor2d([
+      [1, 2, 3],
+      [0, 0, 0],
+      [3, 1, 0],
+    ]),
+  ) as tf.Tensor2D;
+  const t = tf.logSoftmax(
+    tf.tensor2d([
+      [1, 0, 2],
+      [0, 1, 0],
+      [3, 1, 0],
+    ]),
+  ) as tf.Tensor2D;
+  const perToken = tokenDivergence(jensenShannon, m, t);
+  const rows = (x: tf.Tensor2D) => x.arraySync();
+  for (const [i, row] of rows(m).entries())
+    expect(perToken.dataSync()[i]).toBeCloseTo(exactDivergence(jensenShannon, row, rows(t)[i]!), 5);
+  const means = meanOverTokens(perToken, tf.tensor1d([0, 0, 1], "int32"), 3).dataSync();
+  const each = perToken.dataSync();
+  expect(means[0]).toBeCloseTo((each[0]! + each[1]!) / 2, 6);
+  expect(means[1]).toBeCloseTo(0, 6);
+  expect(means[2]).toBe(0);
+});

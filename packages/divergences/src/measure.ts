@@ -1,0 +1,126 @@
+import { segmentSum } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { Divergence } from "./divergence.ts";
+
+/**
+ * D_f(M‖T) over an enumerable support, exactly: Σ T·f(M/T), with f(0) where the model has no mass and lim f(u)/u where the
+ * target has none.
+ *
+ * @param modelLogProbs log M of each outcome, −∞ where it has no mass
+ * @param targetLogProbs log T likewise
+ * @throws RangeError when lengths differ or a side does not sum to 1 within 10⁻⁶
+ */
+export function exactDivergence(
+  divergence: Divergence,
+  modelLogProbs: ArrayLike<number>,
+  targetLogProbs: ArrayLike<number>,
+): number {
+  if (modelLogProbs.length !== targetLogProbs.length)
+    throw new RangeError(`exactDivergence: ${modelLogProbs.length} and ${targetLogProbs.length} outcomes.`);
+  for (const [side, logProbs] of [
+    ["model", modelLogProbs],
+    ["target", targetLogProbs],
+  ] as const) {
+    const mass = Array.from(logProbs).reduce((sum, logProb) => sum + Math.exp(logProb), 0);
+    if (!(Math.abs(mass - 1) < 1e-6))
+      throw new RangeError(`exactDivergence: the ${side} sums to ${mass}, not to 1.`);
+  }
+  let sum = 0;
+  for (let i = 0; i < modelLogProbs.length; i++) {
+    const model = modelLogProbs[i]!;
+    const target = targetLogProbs[i]!;
+    if (target === Number.NEGATIVE_INFINITY) {
+      if (model !== Number.NEGATIVE_INFINITY) sum += Math.exp(model) * divergence.massLimits[1];
+    } else sum += Math.exp(target) * divergence.value(model - target);
+  }
+  return sum;
+}
+
+/**
+ * D_f of each token's distribution over the vocabulary, Σ_v T(v)·φ(log M(v) − log T(v)), differentiable.
+ *
+ * @param modelLogProbs [tokens, vocabulary]
+ * @param targetLogProbs [tokens, vocabulary]
+ * @returns [tokens], in nats
+ */
+export function tokenDivergence(
+  divergence: Divergence,
+  modelLogProbs: tf.Tensor2D,
+  targetLogProbs: tf.Tensor2D,
+): tf.Tensor1D {
+  tf.util.assertShapesMatch(modelLogProbs.shape, targetLogProbs.shape, "tokenDivergence: ");
+  return tf.sum(
+    tf.mul(tf.exp(targetLogProbs), divergence.value(tf.sub(modelLogProbs, targetLogProbs))),
+    1,
+  ) as tf.Tensor1D;
+}
+
+/**
+ * The mean of per-token divergences over the tokens of each sequence.
+ *
+ * @param perToken [tokens]
+ * @param sequences int32 [tokens], which sequence each token belongs to
+ */
+export function meanOverTokens(perToken: tf.Tensor1D, sequences: tf.Tensor1D, count: number): tf.Tensor1D {
+  const tokens = segmentSum(tf.onesLike(perToken), sequences, count);
+  return tf.div(segmentSum(perToken, sequences, count), tf.maximum(tokens, 1));
+}
+
+export interface Estimate {
+  value: number;
+  standardError: number;
+  samples: number;
+  /** (Σw)²/Σw² of the importance weights; the number of samples when none are needed. */
+  effectiveSamples: number;
+}
+
+/**
+ * D_f(M‖T) from log-ratios l = log M − log T of samples, with its standard error.
+ *
+ * From the target: the mean of φ(l). From the model: the mean of e⁻ˡφ(l), importance weights combined with the value before
+ * anything is exponentiated. Both are unbiased and, as φ ≥ 0, never negative.
+ *
+ * @param from which of the two the samples were drawn from
+ * @throws RangeError without samples or on NaN
+ */
+export function estimateDivergence(
+  divergence: Divergence,
+  logRatios: ArrayLike<number>,
+  from: "model" | "target",
+): Estimate {
+  const samples = logRatios.length;
+  if (samples === 0) throw new RangeError("estimateDivergence: there are no samples.");
+  // e⁻ˡφ(l) is the dual's value at −l: exact, and never an infinity times a zero.
+  const dual = from === "model" ? divergence.dual() : undefined;
+  let mean = 0;
+  let squares = 0;
+  let logWeights = { max: Number.NEGATIVE_INFINITY, sum: 0, sumOfSquares: 0 };
+  for (let i = 0; i < samples; i++) {
+    const l = logRatios[i]!;
+    if (Number.isNaN(l)) throw new RangeError(`estimateDivergence: log-ratio ${i} is NaN.`);
+    const value = dual ? dual.value(-l) : divergence.value(l);
+    const delta = value - mean;
+    mean += delta / (i + 1);
+    squares += delta * (value - mean);
+    logWeights = addWeight(logWeights, from === "model" ? -l : 0);
+  }
+  const variance = samples > 1 ? squares / (samples - 1) : Number.NaN;
+  return {
+    value: mean,
+    standardError: Math.sqrt(variance / samples),
+    samples,
+    effectiveSamples: logWeights.sum ** 2 / logWeights.sumOfSquares,
+  };
+}
+
+/** Sums of weights and of their squares, relative to the largest so far. */
+function addWeight(
+  total: { max: number; sum: number; sumOfSquares: number },
+  logWeight: number,
+): typeof total {
+  const max = Math.max(total.max, logWeight);
+  if (max === Number.NEGATIVE_INFINITY) return total;
+  const old = Math.exp(total.max - max);
+  const now = Math.exp(logWeight - max);
+  return { max, sum: total.sum * old + now, sumOfSquares: total.sumOfSquares * old * old + now * now };
+}
