@@ -63,12 +63,13 @@ function initialValues(name: string, { shape, initial }: ParameterSpec, seed: nu
  * A new model with random parameters, drawn as Hugging Face draws them: weights normal with standard deviation
  * `initializerRange`, biases 0, norms 1, and GPT-2's residual projections divided by √(2·layers).
  *
- * @throws RangeError where the config can't be.
+ * @throws where the family is unknown or the config can't be.
  */
 export function createCausalLm(options: CausalLmOptions, init: InitialisationOptions): CausalLm {
+  const family = familyOf(options.modelType);
   const config = causalLmConfig(options);
   const parameters = new Map<string, tf.Tensor>();
-  for (const [name, spec] of familyOf(config.modelType).parameters(config))
+  for (const [name, spec] of family.parameters(config))
     parameters.set(name, hold(initialValues(name, spec, init.seed), spec.shape, init.trainable ?? true));
   return { config, parameters, ...(init.tokenizer && { tokenizer: init.tokenizer }) };
 }

@@ -42,6 +42,7 @@ function configFrom(json: Json): CausalLmConfig {
 }
 
 function configJson(config: CausalLmConfig): Json {
+  const [first = 1, second = first] = config.attentionScales;
   return {
     ...config.huggingFace,
     architectures: ["GPT2LMHeadModel"],
@@ -55,6 +56,8 @@ function configJson(config: CausalLmConfig): Json {
     layer_norm_epsilon: config.normEpsilon,
     activation_function: activationName(config.activation),
     tie_word_embeddings: config.tiedHead,
+    scale_attn_weights: first !== 1 || config.headSize === 1,
+    scale_attn_by_inverse_layer_idx: second !== first,
     initializer_range: config.initializerRange,
     bos_token_id: config.bosId ?? null,
     eos_token_id: config.eosIds.length > 1 ? config.eosIds : (config.eosIds[0] ?? null),
