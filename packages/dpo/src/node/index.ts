@@ -1,0 +1,6 @@
+export {
+  type CacheIdentity,
+  openReferenceCache,
+  type ReferenceCache,
+  type ScoredSequence,
+} from "./reference-cache.ts";
