@@ -108,6 +108,10 @@ export function preferenceLoss(logProbs: PairLogProbs, options: PreferenceLossOp
   const chosenReward = tf.mul(beta, divergence.score(chosenLogRatio)) as tf.Tensor1D;
   const rejectedReward = tf.mul(beta, divergence.score(rejectedLogRatio)) as tf.Tensor1D;
   const margin = tf.sub(chosenReward, rejectedReward) as tf.Tensor1D;
+  const saturated = tf.add(
+    divergence.saturated(chosenLogRatio),
+    divergence.saturated(rejectedLogRatio),
+  ) as tf.Tensor1D;
   return {
     loss: lossOf(margin, options),
     chosenReward,
@@ -115,9 +119,6 @@ export function preferenceLoss(logProbs: PairLogProbs, options: PreferenceLossOp
     margin,
     chosenLogRatio,
     rejectedLogRatio,
-    saturated: tf.add<tf.Tensor1D>(
-      divergence.saturated(chosenLogRatio),
-      divergence.saturated(rejectedLogRatio),
-    ),
+    saturated,
   };
 }
