@@ -100,8 +100,8 @@ export function preferenceLoss(logProbs: PairLogProbs, options: PreferenceLossOp
   const { policy, reference } = logProbs;
   const { divergence, beta, lengths } = options;
   const logRatio = (side: "chosen" | "rejected"): tf.Tensor1D => {
-    const sum = tf.sub(policy[side], reference[side]);
-    return lengths ? tf.div(sum, lengths[side]) : sum;
+    const sum = tf.sub(policy[side], reference[side]) as tf.Tensor1D;
+    return lengths ? (tf.div(sum, lengths[side]) as tf.Tensor1D) : sum;
   };
   const chosenLogRatio = logRatio("chosen");
   const rejectedLogRatio = logRatio("rejected");
