@@ -1,1 +1,18 @@
-export {};
+export { demonstrationsOf } from "./demonstration-rows.ts";
+export { hash53, hashUniform } from "./hash.ts";
+export { maxLineLength, parseJsonLine, parseJsonRows, parsePlainText, parseTableRows } from "./parse-rows.ts";
+export { type FormatOptions, type PreferenceFormat, preferencesOf } from "./preference-rows.ts";
+export { type DataReport, formatDataReport } from "./report.ts";
+export { DataError, type Demonstration, type Message, type Preference, type Row } from "./row.ts";
+export { datasetFingerprint, splitByPrompt } from "./split.ts";
+export { type ScoredGroup, type SynthesisOptions, synthesisePreferences } from "./synthesise.ts";
+export type { Template } from "./template.ts";
+export {
+  type TokeniseOptions,
+  type TokenPair,
+  type TokenText,
+  tokeniseDemonstrations,
+  tokenisePreferences,
+} from "./tokenise.ts";
+export type { Tokenizer } from "./tokenizer.ts";
+export { isTranscript, splitTranscripts, transcriptMessages } from "./transcript.ts";

@@ -1,1 +1,1 @@
-export {};
+export { type ReadOptions, readRows } from "./read-rows.ts";
