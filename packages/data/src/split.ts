@@ -32,14 +32,13 @@ export function splitByPrompt<T extends { prompt: string | Message[]; completion
   return { train, held };
 }
 
-/** Identifies a tokenised dataset: every token, in order. */
-export function datasetFingerprint(
-  rows: Iterable<Record<string, ArrayLike<number> | number | string>>,
-): string {
+/** Identifies a tokenised dataset: every field of every row, token lists, numbers and texts, in order. */
+export function datasetFingerprint(rows: Iterable<object>): string {
   function* parts() {
     for (const row of rows)
-      for (const name of Object.keys(row).sort()) {
-        const value = row[name]!;
+      for (const [name, value] of Object.entries(
+        row as Record<string, number | string | ArrayLike<number>>,
+      ).sort()) {
         yield name;
         if (typeof value === "object") yield* Array.from(value);
         else yield value;
