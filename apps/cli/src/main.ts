@@ -6,15 +6,18 @@ const { version } = createRequire(import.meta.url)("../package.json") as { versi
 
 const integer = (least: number) => (text: string) => {
   const value = Number(text);
-  if (!Number.isInteger(value) || value < least) throw new InvalidArgumentError(`an integer of at least ${least} is due.`);
+  if (!Number.isInteger(value) || value < least)
+    throw new InvalidArgumentError(`an integer of at least ${least} is due.`);
   return value;
 };
-const number = (least: number, most = Number.POSITIVE_INFINITY) => (text: string) => {
-  const value = Number(text);
-  if (text.trim() === "" || !(value >= least && value <= most))
-    throw new InvalidArgumentError(`a number in [${least}, ${most}] is due.`);
-  return value;
-};
+const number =
+  (least: number, most = Number.POSITIVE_INFINITY) =>
+  (text: string) => {
+    const value = Number(text);
+    if (text.trim() === "" || !(value >= least && value <= most))
+      throw new InvalidArgumentError(`a number in [${least}, ${most}] is due.`);
+    return value;
+  };
 const collect = (value: string, before: string[]) => [...before, value];
 
 /** The whole command line as a commander program; `main` runs it, the tests look into it. */
@@ -23,15 +26,16 @@ export function program(): Command {
     .description("Align language models under any f-divergence, in Node, without Python.")
     .version(version)
     .addOption(
-      new Option("--backend <name>", "where tensors live (default: the best that works; also FDIV_BACKEND)").choices([
-        "auto",
-        "tensorflow",
-        "webgpu",
-        "wasm",
-        "cpu",
-      ]),
+      new Option(
+        "--backend <name>",
+        "where tensors live (default: the best that works; also FDIV_BACKEND)",
+      ).choices(["auto", "tensorflow", "webgpu", "wasm", "cpu"]),
     )
-    .option("--threads <n>", "threads of the wasm backend (default: all cores; also FDIV_THREADS)", integer(1))
+    .option(
+      "--threads <n>",
+      "threads of the wasm backend (default: all cores; also FDIV_THREADS)",
+      integer(1),
+    )
     .option("--quiet", "no progress on standard error")
     .showHelpAfterError("(--help lists what there is)")
     .showSuggestionAfterError()
@@ -63,7 +67,10 @@ export function program(): Command {
   fdiv
     .command("generate")
     .summary("Continue a prompt; the text alone goes to standard output")
-    .requiredOption("--model <path>", "a Hugging Face folder, a GGUF or llama2.c file, or hf:owner/name@revision")
+    .requiredOption(
+      "--model <path>",
+      "a Hugging Face folder, a GGUF or llama2.c file, or hf:owner/name@revision",
+    )
     .option("--prompt <text>", "the text to continue; none starts from the beginning of a text")
     .option("--chat", "wrap the prompt as a user's message in the model's chat template")
     .option("--system <text>", "a system message, with --chat")
@@ -106,7 +113,9 @@ export function program(): Command {
     .summary("Between Hugging Face folders, GGUF (F32, F16) and llama2.c .bin")
     .argument("<from>", "a folder, a .gguf or .bin file, or hf:owner/name@revision")
     .argument("<to>", "a folder, or a file ending in .gguf or .bin")
-    .addOption(new Option("--dtype <type>", "number format to write").choices(["F32", "F16", "BF16"]).default("F32"))
+    .addOption(
+      new Option("--dtype <type>", "number format to write").choices(["F32", "F16", "BF16"]).default("F32"),
+    )
     .option("--tokenizer <file>", "tokenizer of a llama2.c model")
     .action(async (from, to, options, command) => {
       const { convert } = await import("./commands/convert.ts");
@@ -126,7 +135,9 @@ export function program(): Command {
     .summary("Train a small language model and align it under four divergences, in a few minutes")
     .option("-o, --output <folder>", "where the runs and the report go", "fdiv-demo")
     .option("--seed <n>", "seed of everything", integer(0), 1)
-    .addOption(new Option("--scale <factor>", "shrink or grow the training").argParser(number(0.01, 100)).default(1))
+    .addOption(
+      new Option("--scale <factor>", "shrink or grow the training").argParser(number(0.01, 100)).default(1),
+    )
     .action(async (options, command) => {
       const { demo } = await import("./demo/demo.ts");
       await demo({ ...command.optsWithGlobals(), ...options });
