@@ -21,9 +21,9 @@ export function chooseTemplate(
   const conversation = typeof prompt !== "string" || isTranscript(prompt);
   if (asked === "auto") {
     if (!conversation) return "plain";
-    return tokenizer.applyChatTemplate ? "chat" : "anthropic";
+    return tokenizer.chatTemplate ? "chat" : "anthropic";
   }
-  if (asked === "chat" && !tokenizer.applyChatTemplate)
+  if (asked === "chat" && !tokenizer.chatTemplate)
     throw new DataError(
       'template: "chat" needs a tokenizer with a chat template, and this one has none; use "anthropic" or "plain".',
     );
