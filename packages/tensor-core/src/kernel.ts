@@ -35,13 +35,24 @@ export interface KernelDefinition<I extends Inputs, A extends object> {
 /** Runs one kernel on the current backend; its outputs come as an array, also a single one. */
 export type Kernel<I extends Inputs, A extends object> = (inputs: I, attributes: A) => tf.Tensor[];
 
-const implementations = new Map<string, KernelImplementation>();
+/** Whether an implementation can do a call; the generic twin does the others. */
+export type KernelCondition = (inputs: Record<string, tf.TensorInfo>, attributes: never) => boolean;
+
+const implementations = new Map<
+  string,
+  { compute: KernelImplementation; fits: KernelCondition | undefined }
+>();
 const registered = new Set<string>();
 let genericOnly = false;
 
 /** Gives a kernel a fast implementation on one backend; it may throw nothing and must compute what the twin does. */
-export function implementKernel(name: string, backend: string, implementation: KernelImplementation): void {
-  implementations.set(`${backend}/${name}`, implementation);
+export function implementKernel(
+  name: string,
+  backend: string,
+  compute: KernelImplementation,
+  fits?: KernelCondition,
+): void {
+  implementations.set(`${backend}/${name}`, { compute, fits });
 }
 
 /** Whether a kernel has an implementation of its own on a backend, rather than its generic twin. */
@@ -89,12 +100,10 @@ export function defineKernel<I extends Inputs, A extends object>(
         backendName: backend,
         kernelFunc: (call) => {
           const fast = genericOnly ? undefined : implementations.get(key);
-          if (fast)
-            return fast(
-              call.inputs as Record<string, tf.TensorInfo>,
-              call.attrs ?? {},
-              call.backend as tf.KernelBackend,
-            );
+          const inputs = call.inputs as Record<string, tf.TensorInfo>;
+          const attributes = call.attrs ?? {};
+          if (fast && (fast.fits?.(inputs, attributes as never) ?? true))
+            return fast.compute(inputs, attributes, call.backend as tf.KernelBackend);
           const run = () => generic(call.inputs as unknown as I, (call.attrs ?? {}) as unknown as A);
           return tf.tidy(run as () => tf.Tensor[]);
         },

@@ -95,7 +95,12 @@ const candidates: Candidate[] = [
     async start(threads) {
       const started = await startWasm({ threads });
       const shown = `${started.threads} thread${started.threads === 1 ? "" : "s"}`;
-      const detail = `${shown}, @tensorflow/tfjs-backend-wasm ${versionOf("@tensorflow/tfjs-backend-wasm")}`;
+      const kernels = {
+        fused: "fused kernels",
+        plain: "kernels without fused multiply-add",
+        generic: "generic kernels",
+      };
+      const detail = `${shown}, ${kernels[started.kernels]}, @tensorflow/tfjs-backend-wasm ${versionOf("@tensorflow/tfjs-backend-wasm")}`;
       return { detail: started.reason ? `${detail}; ${started.reason}` : detail, threads: started.threads };
     },
   },

@@ -4,10 +4,14 @@ import os from "node:os";
 import { dirname, join } from "node:path";
 import type { Worker } from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs-core";
+import { attachWasmKernels } from "../wasm/index.ts";
+import { allowFusedMultiplyAdd, kernelPool } from "./kernel-pool.ts";
 
 export interface WasmStart {
   /** Threads that the kernels use. */
   threads: number;
+  /** Whether the package's own kernels run on it, and with fused multiply-add. */
+  kernels: "fused" | "plain" | "generic";
   /** Why there is one thread though more were asked. */
   reason?: string;
 }
@@ -49,7 +53,7 @@ export async function startWasm({ threads }: { threads: number }): Promise<WasmS
   if (threads > 1) {
     try {
       await startThreaded(require, folder, library, threads);
-      return { threads };
+      return { threads, ...attach(threads) };
     } catch (error) {
       reason = `threads did not start: ${(error as Error).message}`;
     }
@@ -57,7 +61,20 @@ export async function startWasm({ threads }: { threads: number }): Promise<WasmS
   library.setWasmPaths(`${join(folder, "wasm-out")}/`);
   await tf.setBackend("wasm");
   await tf.ready();
-  return { threads: 1, ...(reason && { reason }) };
+  const attached = attach(1);
+  reason = [reason, attached.reason].filter(Boolean).join("; ");
+  return { threads: 1, kernels: attached.kernels, ...(reason && { reason }) };
+}
+
+/** Puts the package's kernels on the backend that was started; without them the generic ones do, slowly. */
+function attach(threads: number): Pick<WasmStart, "kernels" | "reason"> {
+  allowFusedMultiplyAdd();
+  try {
+    const { fused } = attachWasmKernels(tf.backend(), kernelPool(threads));
+    return { kernels: fused ? "fused" : "plain" };
+  } catch (error) {
+    return { kernels: "generic", reason: `the fast kernels did not start: ${(error as Error).message}` };
+  }
 }
 
 async function startThreaded(

@@ -1,0 +1,87 @@
+import { blocking } from "./kernel-ids.ts";
+import type { KernelModule } from "./module.ts";
+
+/** A matrix as it lies in memory: where, and how many numbers apart rows and columns are. */
+export interface MatrixView {
+  pointer: number;
+  rowStride: number;
+  columnStride: number;
+}
+
+export interface GemmOptions {
+  accumulate?: boolean;
+  /** Pointer to N numbers, or 0. */
+  bias?: number;
+  /** As in kernels/activation.as.ts. */
+  activation?: number;
+  /** Pointer to M × N numbers, or 0. */
+  preactivation?: number;
+}
+
+/** Rows up to which packing B costs more than it gains. */
+const fewRows = 16;
+/** Most bytes of B that are packed at a time. */
+const packedBytes = 8 << 20;
+
+/** A row-major matrix, or its transpose. */
+export function view(pointer: number, rows: number, columns: number, transposed: boolean): MatrixView {
+  return transposed
+    ? { pointer, rowStride: 1, columnStride: rows }
+    : { pointer, rowStride: columns, columnStride: 1 };
+}
+
+/** C [M, N], row-major at `c`, = (C +) op(A) [M, K] · op(B) [K, N], then bias and activation. */
+export function gemm(
+  module: KernelModule,
+  a: MatrixView,
+  b: MatrixView,
+  c: number,
+  [m, n, k]: readonly [number, number, number],
+  options: GemmOptions = {},
+): void {
+  if (m === 0 || n === 0) return;
+  const { accumulate = false, bias = 0, activation = 0, preactivation = 0 } = options;
+  const workerBytes = (blocking.rowBlock * blocking.depth + 64) * 4;
+  const worker = module.scratch("worker", workerBytes * module.threads);
+  const common = (packed: number, first: number, columns: number) => [
+    a.pointer,
+    b.pointer,
+    c,
+    m,
+    n,
+    k,
+    4 * a.rowStride,
+    4 * a.columnStride,
+    4 * b.rowStride,
+    4 * b.columnStride,
+    packed,
+    worker,
+    workerBytes,
+    first,
+    columns,
+    accumulate ? 1 : 0,
+    bias,
+    activation,
+    preactivation,
+  ];
+  const columnTasks = Math.ceil(n / blocking.columnBlock);
+  if (m <= fewRows && a.columnStride === 1 && b.rowStride === 1) {
+    module.run("gemmDots", common(0, 0, n), columnTasks);
+    return;
+  }
+  if (m <= fewRows && b.columnStride === 1 && n % 8 === 0) {
+    module.run("gemmColumns", common(0, 0, n), columnTasks);
+    return;
+  }
+  const perPanel = 32 * Math.max(1, k);
+  const panels = Math.ceil(n / 8);
+  const step = Math.max(1, Math.min(panels, Math.floor(packedBytes / perPanel)));
+  const packed = module.scratch("packed", step * perPanel);
+  for (let panel = 0; panel < panels; panel += step) {
+    const first = panel * 8;
+    const columns = Math.min(n - first, step * 8);
+    const args = common(packed, first, columns);
+    module.run("packPanel", args, Math.ceil(columns / 8));
+    module.run("gemmRows", args, Math.ceil(m / blocking.rowBlock));
+  }
+}
