@@ -1,1 +1,4 @@
-export {};
+export { thin } from "./charts.ts";
+export { escapeHtml } from "./html.ts";
+export { type ReportOptions, renderReport } from "./render-report.ts";
+export type { Bin, Estimated, Evaluation, Range, RunData } from "./run-data.ts";

@@ -1,0 +1,119 @@
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { divergence } from "@fdiv/divergences";
+import { disposeModel } from "@fdiv/models";
+import { loadCausalLm } from "@fdiv/models/node";
+import { writeDurably } from "@fdiv/trainer/node";
+import { ConfigError, jsonSchema, readConfig } from "../config/config-file.ts";
+import { type EvalConfig, evalSchema } from "../config/schemas.ts";
+import { loadReward } from "../rewards/load-reward.ts";
+import { preferenceDataset, promptsOf } from "../runs/datasets.ts";
+import {
+  evaluatePolicy,
+  rewardSamples,
+  type Sample,
+  samplePolicy,
+  scoreSamples,
+} from "../runs/evaluate-policy.ts";
+import {
+  judgePairs,
+  likelihoodAccuracy,
+  pairAccuracy,
+  pairCalibration,
+  pairMetrics,
+} from "../runs/judge-pairs.ts";
+import { hubProgress } from "../runs/open-model.ts";
+import { referPairs } from "../runs/reference.ts";
+import { type GlobalOptions, openSession, type Session } from "../session.ts";
+
+/** `fdiv eval`. */
+export async function evaluate(
+  file: string | undefined,
+  options: GlobalOptions & { set: string[]; schema?: boolean },
+): Promise<void> {
+  if (options.schema) {
+    process.stdout.write(`${JSON.stringify(jsonSchema(evalSchema), null, 2)}\n`);
+    return;
+  }
+  const config = await readConfig(evalSchema, file, options.set);
+  divergence(config.divergence);
+  if (!config.data && !config.prompts)
+    throw new ConfigError("eval needs prompts to sample from, or data of pairs to rank, or both.");
+  const session = await openSession(options);
+  try {
+    await mkdir(config.output, { recursive: true });
+    const model = await loadCausalLm(config.model, { trainable: false, hub: hubProgress(session) });
+    const pairs = config.data ? await evaluatePairs(config, model, session) : {};
+    const { evaluation, samples } = config.prompts
+      ? await evaluateSamples(config, model, session)
+      : { evaluation: {}, samples: [] };
+    const before = await readFile(join(config.output, "evaluation.json"), "utf8")
+      .then((text) => JSON.parse(text) as object)
+      .catch(() => ({}));
+    const all = { ...before, ...pairs, ...evaluation };
+    await writeDurably(join(config.output, "evaluation.json"), `${JSON.stringify(all, null, 2)}\n`);
+    if (samples.length > 0) await writeSamples(config.output, samples);
+    process.stdout.write(`${JSON.stringify({ ...pairs, ...evaluation }, null, 2)}\n`);
+    disposeModel(model);
+  } finally {
+    session.close();
+  }
+}
+
+/** Samples as JSON lines, for the report and for reading. */
+export async function writeSamples(folder: string, samples: readonly Sample[]): Promise<void> {
+  const lines = samples.map(({ prompt, completion, reward, logProb }) =>
+    JSON.stringify({ prompt, completion, reward, logProb }),
+  );
+  await writeDurably(join(folder, "samples.jsonl"), `${lines.join("\n")}\n`);
+}
+
+async function evaluatePairs(config: EvalConfig, model: Parameters<typeof judgePairs>[0], session: Session) {
+  const settings = { microBatchTokens: config.microBatchTokens, sharePrompt: true, lengthNormalised: false };
+  const data = { ...config.data!, eval: 0 };
+  const dataset = await preferenceDataset({ model: config.model, data, seed: config.seed }, model, session);
+  session.say(dataset.text);
+  const { pairs } = await referPairs(
+    dataset.train,
+    model,
+    { ...settings, ...(config.reference && { reference: config.reference }) },
+    session,
+  );
+  const options = { divergence: divergence(config.divergence), beta: config.beta };
+  const judgement = judgePairs(model, pairs, options, settings);
+  const likelihood = { accuracy: { before: likelihoodAccuracy(judgement), pairs: pairs.length } };
+  if (!config.reference) return likelihood;
+  return {
+    accuracy: { ...likelihood.accuracy, after: pairAccuracy(judgement) },
+    calibration: pairCalibration(judgement),
+    heldOut: pairMetrics(judgement),
+  };
+}
+
+async function evaluateSamples(
+  config: EvalConfig,
+  model: Parameters<typeof judgePairs>[0],
+  session: Session,
+) {
+  const prompts = typeof config.prompts === "string" ? await promptsOf(config.prompts) : config.prompts!;
+  const reward = config.reward === undefined ? undefined : await loadReward(config.reward);
+  const { maxTokens, temperature, seed, microBatchTokens } = config;
+  const perPrompt = Math.max(1, Math.round(config.samples / prompts.length));
+  const sampling = { prompts, perPrompt, maxTokens, temperature, signal: session.signal };
+  session.say(`sampling ${prompts.length * perPrompt} completions`);
+  const samples = await samplePolicy(model, { ...sampling, seed });
+  if (reward) await rewardSamples(samples, reward);
+  const scores = { policy: samples };
+  const settings = { divergenceName: config.divergence, temperature };
+  if (!config.reference) return { evaluation: evaluatePolicy(scores, settings), samples };
+  const reference = await loadCausalLm(config.reference, { trainable: false, hub: hubProgress(session) });
+  const referenceSamples = await samplePolicy(reference, { ...sampling, seed: `reference ${seed}` });
+  const cross = {
+    ...scores,
+    policyUnderReference: scoreSamples(reference, samples, microBatchTokens),
+    reference: referenceSamples,
+    referenceUnderPolicy: scoreSamples(model, referenceSamples, microBatchTokens),
+  };
+  disposeModel(reference);
+  return { evaluation: evaluatePolicy(cross, settings), samples };
+}

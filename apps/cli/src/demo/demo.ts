@@ -1,0 +1,232 @@
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { synthesisePreferences } from "@fdiv/data";
+import { type CausalLm, createCausalLm, disposeModel, huggingFaceTokenizer } from "@fdiv/models";
+import { loadCausalLm, saveCausalLm } from "@fdiv/models/node";
+import { random } from "@fdiv/tensor-core";
+import { writeDurably } from "@fdiv/trainer/node";
+import { stringify } from "yaml";
+import { writeSamples } from "../commands/eval.ts";
+import { report } from "../commands/report.ts";
+import { ConfigError, checkConfig } from "../config/config-file.ts";
+import { dpoSchema, sftSchema } from "../config/schemas.ts";
+import { sentiment } from "../rewards/sentiment.ts";
+import { align } from "../runs/align.ts";
+import {
+  evaluatePolicy,
+  type PolicyEvaluation,
+  rewardSamples,
+  type Sample,
+  samplePolicy,
+  scoreSamples,
+} from "../runs/evaluate-policy.ts";
+import { fineTune } from "../runs/fine-tune.ts";
+import { type GlobalOptions, openSession, type Session } from "../session.ts";
+import { closedCorpus, wordNetSentences } from "./corpus.ts";
+import { demoTable } from "./demo-table.ts";
+import { wordTokenizerConfig, wordTokenizerJson } from "./word-tokenizer.ts";
+
+const divergences = ["reverse-kl", "jensen-shannon", "alpha:0.5", "forward-kl"];
+const beta = 0.1;
+
+/**
+ * `fdiv demo`: trains a small language model on WordNet's example sentences, draws preferences from an exactly known reward, aligns it
+ * under four divergences, and reports. Each step is an ordinary run, whose configuration is written so that it can be repeated by hand.
+ */
+export async function demo(
+  options: GlobalOptions & { output: string; seed: number; scale: number },
+): Promise<void> {
+  const { output, seed, scale } = options;
+  if (existsSync(output))
+    throw new ConfigError(`${output} exists already; remove it, or choose another folder with --output.`);
+  const session = await openSession(options);
+  const started = performance.now();
+  const step = (title: string): void =>
+    session.say(`\n${((performance.now() - started) / 1e3).toFixed(0).padStart(4)} s  ${title}`);
+  try {
+    await mkdir(output, { recursive: true });
+    step("reading WordNet's example sentences");
+    const corpus = closedCorpus(await wordNetSentences(), { words: 4096, shortest: 3, longest: 14 });
+    const order = random(seed).fork("corpus").permutation(corpus.texts.length);
+    const texts = Array.from(order, (i) => corpus.texts[i]!.join(" "));
+    await writeFile(
+      join(output, "texts.jsonl"),
+      texts.map((text) => `${JSON.stringify({ text })}\n`).join(""),
+    );
+    session.say(`${texts.length} sentences of ${corpus.vocabulary.length} words`);
+
+    step("training a language model on them");
+    const base = join(output, "base");
+    await trainBase(output, base, corpus.vocabulary, options, session);
+
+    step("drawing preferences from a sentiment lexicon");
+    const model = await loadCausalLm(join(base, "model"), { trainable: false });
+    const prompts = promptsFrom(texts, Math.max(40, Math.round(500 * scale)));
+    const training = prompts.slice(0, Math.floor(0.8 * prompts.length));
+    const testing = prompts.slice(training.length);
+    const pairs = await drawPreferences(model, training, seed, session);
+    await writeFile(join(output, "pairs.jsonl"), pairs.map((pair) => `${JSON.stringify(pair)}\n`).join(""));
+    session.say(`${pairs.length} pairs; one: ${JSON.stringify(pairs[0])}`);
+
+    const sampling = {
+      prompts: testing,
+      perPrompt: 4,
+      maxTokens: 16,
+      temperature: 1,
+      signal: session.signal,
+    };
+    const reference = await samplePolicy(model, { ...sampling, seed: `reference ${seed}` });
+    const baseSamples = await samplePolicy(model, { ...sampling, seed });
+    await rewardSamples(baseSamples, sentiment);
+    const rows: { name: string; evaluation: PolicyEvaluation; accuracy?: number; ece?: number }[] = [
+      {
+        name: "before",
+        evaluation: evaluatePolicy({ policy: baseSamples }, { divergenceName: "reverse-kl", temperature: 1 }),
+      },
+    ];
+
+    for (const name of divergences) {
+      step(`aligning under ${name}`);
+      const run = join(output, name.replace(":", "-"));
+      const config = checkConfig(
+        dpoSchema,
+        {
+          model: join(base, "model"),
+          data: { train: join(output, "pairs.jsonl"), eval: 0.1, maxLength: 48, template: "plain" },
+          divergence: name,
+          beta,
+          learningRate: 3e-4,
+          batchSize: 32,
+          epochs: 2,
+          output: run,
+          cache: join(output, "cache"),
+          checkpointEvery: 1000,
+          seed,
+        },
+        "demo",
+      );
+      await writeFile(
+        join(output, `${name.replace(":", "-")}.yaml`),
+        stringify({ ...config, output: `${run}-again` }),
+      );
+      await align(config, { ...session, say: () => undefined });
+      const aligned = await loadCausalLm(join(run, "model"), { trainable: false });
+      const samples = await samplePolicy(aligned, { ...sampling, seed });
+      await rewardSamples(samples, sentiment);
+      const evaluation = evaluatePolicy(
+        {
+          policy: samples,
+          policyUnderReference: scoreSamples(model, samples, 4096),
+          reference,
+          referenceUnderPolicy: scoreSamples(aligned, reference, 4096),
+        },
+        { divergenceName: name, temperature: 1 },
+      );
+      disposeModel(aligned);
+      rows.push({ name, evaluation, ...(await mergeEvaluation(run, evaluation, samples)) });
+      session.say(`  ${samples[0]!.prompt} → ${samples[0]!.completion}`);
+    }
+    disposeModel(model);
+
+    step("report");
+    const page = join(output, "report.html");
+    await report(
+      divergences.map((name) => join(output, name.replace(":", "-"))),
+      { output: page, title: "fdiv demo: one reward, four divergences" },
+    );
+    process.stdout.write(`${demoTable(rows)}\n\nreport: ${page}\n`);
+    session.say(`${((performance.now() - started) / 1e3).toFixed(0)} s in all`);
+  } finally {
+    session.close();
+  }
+}
+
+async function trainBase(
+  output: string,
+  base: string,
+  vocabulary: readonly string[],
+  { seed, scale }: { seed: number; scale: number },
+  session: Session,
+): Promise<void> {
+  const tokenizer = huggingFaceTokenizer({
+    tokenizer: wordTokenizerJson(vocabulary) as never,
+    config: wordTokenizerConfig,
+  });
+  const model = createCausalLm(
+    {
+      modelType: "llama",
+      vocabularySize: tokenizer.vocabularySize,
+      hiddenSize: 128,
+      intermediateSize: 384,
+      layers: 3,
+      heads: 4,
+      maxPositions: 64,
+      tiedHead: true,
+      bosId: 1,
+      eosIds: [2],
+    },
+    { seed, tokenizer },
+  );
+  const start = join(output, "start");
+  await saveCausalLm(model, start, { dtype: "F32" });
+  disposeModel(model);
+  const config = checkConfig(
+    sftSchema,
+    {
+      model: start,
+      data: { train: join(output, "texts.jsonl"), eval: 0.05, maxLength: 48 },
+      learningRate: 3e-3,
+      schedule: "cosine",
+      warmup: 0.05,
+      weightDecay: 0.1,
+      batchSize: 64,
+      epochs: 6 * scale,
+      output: base,
+      checkpointEvery: 1000,
+      seed,
+    },
+    "demo",
+  );
+  await writeFile(join(output, "base.yaml"), stringify({ ...config, output: `${base}-again` }));
+  await fineTune(config, { ...session, say: () => undefined });
+}
+
+/** The first two words of sentences, each pair once. */
+function promptsFrom(texts: readonly string[], count: number): string[] {
+  const starts = texts.map((text) => text.split(" ").slice(0, 2).join(" "));
+  return [...new Set(starts)].slice(0, count);
+}
+
+async function drawPreferences(model: CausalLm, prompts: readonly string[], seed: number, session: Session) {
+  const samples = await samplePolicy(model, {
+    prompts,
+    perPrompt: 6,
+    maxTokens: 16,
+    temperature: 1,
+    seed: `preferences ${seed}`,
+    signal: session.signal,
+  });
+  const groups = prompts.map((prompt, i) => ({
+    prompt,
+    completions: samples
+      .slice(6 * i, 6 * i + 6)
+      .filter(({ completion }) => completion.trim() !== "")
+      .map(({ completion }) => ({ text: ` ${completion.trim()}`, reward: sentiment(completion) })),
+  }));
+  return synthesisePreferences(groups, { seed, pairsPerPrompt: 6, temperature: 0.5 }).filter(
+    ({ chosen, rejected }) => sentiment(chosen) !== sentiment(rejected),
+  );
+}
+
+/** Adds what samples say to what held-out pairs said. */
+async function mergeEvaluation(run: string, evaluation: PolicyEvaluation, samples: Sample[]) {
+  const file = join(run, "evaluation.json");
+  const pairs = JSON.parse(await readFile(file, "utf8")) as {
+    accuracy: { after: { value: number } };
+    calibration: { bradleyTerry: { ece: number } };
+  };
+  await writeDurably(file, `${JSON.stringify({ ...pairs, ...evaluation }, null, 2)}\n`);
+  await writeSamples(run, samples);
+  return { accuracy: pairs.accuracy.after.value, ece: pairs.calibration.bradleyTerry.ece };
+}

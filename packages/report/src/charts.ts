@@ -1,0 +1,144 @@
+import * as Plot from "@observablehq/plot";
+import { parseHTML } from "linkedom";
+import { escapeHtml } from "./html.ts";
+import type { Bin } from "./run-data.ts";
+
+/** Okabe and Ito's colours, told apart by every kind of sight. */
+const palette = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"];
+
+export type Colours = ReadonlyMap<string, string>;
+
+export const coloursOf = (names: readonly string[]): Colours =>
+  new Map([...new Set(names)].map((name, i) => [name, palette[i % palette.length]!]));
+
+const { document } = parseHTML("<!doctype html><html><body></body></html>");
+
+function figure(caption: string, marks: Plot.Markish[], options: Plot.PlotOptions): string {
+  const plot = Plot.plot({
+    document: document as unknown as Document,
+    width: 420,
+    height: 260,
+    marginLeft: 52,
+    marginBottom: 38,
+    style: { background: "transparent", fontSize: "11px" },
+    marks,
+    ...options,
+  });
+  return `<figure><figcaption>${escapeHtml(caption)}</figcaption>${plot.outerHTML}</figure>`;
+}
+
+const named = (colours: Colours) => ({ domain: [...colours.keys()], range: [...colours.values()] });
+
+export interface Point {
+  series: string;
+  x: number;
+  y: number;
+}
+
+const isFinitePoint = ({ x, y }: Point): boolean => Number.isFinite(x) && Number.isFinite(y);
+
+/** At most two points a bucket, its lowest and its highest, so that no spike is lost. */
+export function thin(points: readonly Point[], buckets = 300): Point[] {
+  if (points.length <= 2 * buckets) return [...points];
+  const size = Math.ceil(points.length / buckets);
+  return Array.from({ length: Math.ceil(points.length / size) }, (_, b) =>
+    points.slice(b * size, (b + 1) * size),
+  ).flatMap((bucket) => {
+    const low = bucket.reduce((a, b) => (b.y < a.y ? b : a));
+    const high = bucket.reduce((a, b) => (b.y > a.y ? b : a));
+    return low === high ? [low] : [low, high].sort((a, b) => a.x - b.x);
+  });
+}
+
+/** One line a series over steps; empty when there is nothing to draw. */
+export function lines(caption: string, yLabel: string, series: readonly Point[][], colours: Colours): string {
+  const points = series.flatMap((one) => thin(one.filter(isFinitePoint)));
+  if (points.length === 0) return "";
+  return figure(
+    caption,
+    [
+      Plot.lineY(points, { x: "x", y: "y", stroke: "series", strokeWidth: 1.6 }),
+      ...(points.length < 60 ? [Plot.dot(points, { x: "x", y: "y", fill: "series", r: 2 })] : []),
+    ],
+    { x: { label: "step" }, y: { label: yLabel, grid: true, nice: true }, color: named(colours) },
+  );
+}
+
+export interface FrontierPoint extends Point {
+  label: string;
+  xLow?: number;
+  xHigh?: number;
+  yLow?: number;
+  yHigh?: number;
+}
+
+/** Points with error bars, joined within a series. */
+export function frontier(
+  caption: string,
+  [xLabel, yLabel]: readonly [string, string],
+  points: readonly FrontierPoint[],
+  colours: Colours,
+): string {
+  const shown = points.filter(isFinitePoint);
+  if (shown.length === 0) return "";
+  const bars = (low: "xLow" | "yLow", high: "xHigh" | "yHigh") =>
+    shown.filter((point) => Number.isFinite(point[low]) && Number.isFinite(point[high]));
+  const sorted = [...shown].sort((a, b) => a.x - b.x);
+  return figure(
+    caption,
+    [
+      Plot.ruleX(bars("yLow", "yHigh"), {
+        x: "x",
+        y1: "yLow",
+        y2: "yHigh",
+        stroke: "series",
+        strokeOpacity: 0.5,
+      }),
+      Plot.ruleY(bars("xLow", "xHigh"), {
+        y: "y",
+        x1: "xLow",
+        x2: "xHigh",
+        stroke: "series",
+        strokeOpacity: 0.5,
+      }),
+      Plot.lineY(sorted, { x: "x", y: "y", stroke: "series", strokeOpacity: 0.6 }),
+      Plot.dot(shown, { x: "x", y: "y", fill: "series", r: 4 }),
+      Plot.text(shown, { x: "x", y: "y", text: "label", dy: -9, fill: "currentColor" }),
+    ],
+    {
+      height: 320,
+      x: { label: xLabel, grid: true, nice: true, inset: 24 },
+      y: { label: yLabel, grid: true, nice: true, inset: 14 },
+      color: named(colours),
+    },
+  );
+}
+
+/** Accuracy against confidence, with the diagonal of perfect calibration; dots grow with their counts. */
+export function reliability(caption: string, bins: readonly Bin[], colour: string): string {
+  const filled = bins.filter(({ count }) => count > 0);
+  if (filled.length === 0) return "";
+  return figure(
+    caption,
+    [
+      Plot.line(
+        [
+          [0, 0],
+          [1, 1],
+        ],
+        { stroke: "currentColor", strokeOpacity: 0.35, strokeDasharray: "4 3" },
+      ),
+      Plot.lineY(filled, { x: "confidence", y: "accuracy", stroke: colour }),
+      Plot.dot(filled, { x: "confidence", y: "accuracy", r: "count", fill: colour, fillOpacity: 0.7 }),
+    ],
+    {
+      x: { label: "confidence", domain: [0, 1], grid: true },
+      y: { label: "accuracy", domain: [0, 1], grid: true },
+      r: { range: [2, 9] },
+    },
+  );
+}
+
+/** Which colour is which, once for all charts. */
+export const legend = (colours: Colours): string =>
+  `<div class="legend">${[...colours].map(([name, colour]) => `<span><i style="background:${colour}"></i>${escapeHtml(name)}</span>`).join("")}</div>`;

@@ -1,0 +1,47 @@
+const entities: Record<string, string> = {
+  "&": "&amp;",
+  "<": "&lt;",
+  ">": "&gt;",
+  '"': "&quot;",
+  "'": "&#39;",
+};
+
+/** Text made harmless inside HTML, in elements and in quoted attributes. */
+export const escapeHtml = (text: string): string =>
+  text.replace(/[&<>"']/g, (character) => entities[character]!);
+
+/** A table; cells are text. */
+export function table(
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+  className = "",
+): string {
+  const cells = (row: readonly string[], tag: "th" | "td"): string =>
+    `<tr>${row.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
+  return `<div class="wide"><table class="${className}"><thead>${cells(header, "th")}</thead><tbody>${rows.map((row) => cells(row, "td")).join("")}</tbody></table></div>`;
+}
+
+/** A section with a heading; nothing when it has no content. */
+export const section = (title: string, content: string, remark = ""): string =>
+  content === ""
+    ? ""
+    : `<section><h2>${escapeHtml(title)}</h2>${remark ? `<p class="remark">${escapeHtml(remark)}</p>` : ""}${content}</section>`;
+
+export const style = `
+:root { color-scheme: light dark; --ink: #1a1a1a; --soft: #666; --line: #ddd; --page: #fff; --card: #fafafa; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --soft: #9a9a9a; --line: #3a3a3a; --page: #161616; --card: #1e1e1e; } }
+* { box-sizing: border-box; }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 1120px; margin: 2rem auto; padding: 0 1.5rem; }
+h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; }
+.remark, .notes { color: var(--soft); margin: 0 0 .8rem; font-size: .9rem; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; }
+th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; vertical-align: top; }
+th:first-child, td:first-child { text-align: left; } th { font-weight: 600; white-space: nowrap; }
+table.text td { text-align: left; white-space: pre-wrap; min-width: 11rem; }
+.plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 1rem; }
+figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .6rem; }
+figcaption { font-size: .85rem; font-weight: 600; margin-bottom: .3rem; } svg { width: 100%; height: auto; color: var(--ink); font-family: inherit; }
+.legend { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; font-size: .88rem; margin: .5rem 0 1rem; }
+.legend i { display: inline-block; width: .8em; height: .8em; border-radius: 50%; margin-right: .4em; }
+pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: .8rem; }
+`;

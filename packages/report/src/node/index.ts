@@ -1,0 +1,1 @@
+export { RunReadError, readRun } from "./read-run.ts";

@@ -1,0 +1,117 @@
+import { open, readFile, stat } from "node:fs/promises";
+import { basename, join, resolve } from "node:path";
+import type { RunData } from "../run-data.ts";
+
+const maxBytes = 1 << 28;
+const maxSamples = 1000;
+
+/** A directory that holds no run. */
+export class RunReadError extends Error {
+  override name = "RunReadError";
+}
+
+/** A file's text, or a note why there is none. */
+async function text(path: string, notes: string[], needed: boolean): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isFile()) {
+    if (needed) notes.push(`${basename(path)} is missing`);
+    return undefined;
+  }
+  if (found.size <= maxBytes) return readFile(path, "utf8");
+  notes.push(`${basename(path)} has ${found.size} bytes; the first ${maxBytes} were read`);
+  const handle = await open(path);
+  try {
+    const { buffer, bytesRead } = await handle.read(Buffer.alloc(maxBytes), 0, maxBytes, 0);
+    return buffer.toString("utf8", 0, bytesRead);
+  } finally {
+    await handle.close();
+  }
+}
+
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  value !== null && typeof value === "object" && !Array.isArray(value);
+
+function json(source: string | undefined, file: string, notes: string[]): Record<string, unknown> {
+  if (source === undefined) return {};
+  try {
+    const value: unknown = JSON.parse(source);
+    if (isRecord(value)) return value;
+  } catch {
+    // Told below, as what is no object is.
+  }
+  notes.push(`${file} is malformed`);
+  return {};
+}
+
+function lines(source: string | undefined, file: string, notes: string[]): Record<string, unknown>[] {
+  let malformed = 0;
+  const records = (source ?? "").split("\n").flatMap((line) => {
+    if (line.trim() === "") return [];
+    try {
+      const value: unknown = JSON.parse(line);
+      if (isRecord(value)) return [value];
+    } catch {
+      // Counted below.
+    }
+    malformed++;
+    return [];
+  });
+  if (malformed > 0) notes.push(`${file}: ${malformed} malformed lines were passed over`);
+  return records;
+}
+
+const numeric = (record: Record<string, unknown>): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(record).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
+  );
+
+/**
+ * Reads a run directory tolerantly: config.json, metrics.jsonl, samples.jsonl, evaluation.json, data-report.txt, of which any may be
+ * missing, cut or malformed, which is noted.
+ *
+ * @throws RunReadError when the directory does not exist or holds none of them
+ */
+export async function readRun(directory: string): Promise<RunData> {
+  const notes: string[] = [];
+  const file = (name: string, needed = true) => text(join(directory, name), notes, needed);
+  const [config, metrics, samples, evaluation, dataReport] = await Promise.all([
+    file("config.json"),
+    file("metrics.jsonl"),
+    file("samples.jsonl", false),
+    file("evaluation.json", false),
+    file("data-report.txt", false),
+  ]);
+  if ([config, metrics, samples, evaluation].every((part) => part === undefined))
+    throw new RunReadError(
+      `${directory} holds no run: neither config.json nor metrics.jsonl nor samples nor an evaluation.`,
+    );
+  const records = lines(metrics, "metrics.jsonl", notes).map(numeric);
+  const isEvaluation = (record: Record<string, number>): boolean =>
+    Object.keys(record).some((key) => key.startsWith("eval/"));
+  return {
+    name: basename(resolve(directory)),
+    config: json(config, "config.json", notes),
+    rows: records.filter((record) => !isEvaluation(record)),
+    evaluations: records
+      .filter(isEvaluation)
+      .map((record) =>
+        Object.fromEntries(Object.entries(record).map(([key, value]) => [key.replace(/^eval\//, ""), value])),
+      ),
+    samples: lines(samples, "samples.jsonl", notes)
+      .slice(0, maxSamples)
+      .flatMap(({ prompt, completion, reward }) =>
+        typeof completion === "string"
+          ? [
+              {
+                prompt: typeof prompt === "string" ? prompt : "",
+                completion,
+                ...(typeof reward === "number" && { reward }),
+              },
+            ]
+          : [],
+      ),
+    evaluation: json(evaluation, "evaluation.json", notes),
+    ...(dataReport !== undefined && { dataReport }),
+    notes,
+  };
+}

@@ -1,0 +1,112 @@
+import { mkdtemp, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseHTML } from "linkedom";
+import { describe, expect, it } from "vitest";
+import { type RunData, renderReport, thin } from "./index.ts";
+import { readRun } from "./node/index.ts";
+
+const run = (name: string, divergence: string, shift: number): RunData => ({
+  name,
+  config: { divergence, beta: 0.1, seed: 1 },
+  rows: Array.from({ length: 50 }, (_, i) => ({
+    step: i + 1,
+    loss: 0.7 - 0.01 * i + shift,
+    gradientNorm: 1,
+  })),
+  evaluations: [
+    { step: 0, loss: 0.69, "logps/chosen": -10 },
+    { step: 50, loss: 0.5, "logps/chosen": -11 },
+  ],
+  samples: [{ prompt: "once upon", completion: " a time", reward: 2 }],
+  evaluation: {
+    reward: { value: 1 + shift, low: 0.8, high: 1.4 },
+    klToReference: { value: 2, standardError: 0.1 },
+    entropy: { value: 3, low: 2.9, high: 3.1 },
+    distinct: { "2": 0.5 },
+    calibration: {
+      bradleyTerry: { ece: 0.1, bins: [{ from: 0.5, to: 0.6, count: 4, confidence: 0.55, accuracy: 0.5 }] },
+    },
+  },
+  notes: [],
+});
+
+describe("a report", () => {
+  it("has every section, its curves drawn, and nothing from elsewhere", () => {
+    const html = renderReport([run("a", "reverse-kl", 0), run("b", "forward-kl", 0.1)], { title: "two" });
+    const { document } = parseHTML(html);
+    expect([...document.querySelectorAll("h2")].map((h) => h.textContent)).toEqual([
+      "Summary",
+      "Frontiers",
+      "Training",
+      "Log-probability trends",
+      "Calibration",
+      "Samples",
+      "What differs between the runs",
+    ]);
+    expect(document.querySelectorAll("figure svg").length).toBeGreaterThan(6);
+    expect(html).not.toMatch(/<script|<link|src=|url\(http/);
+    expect(renderReport([run("a", "x", 0)])).toBe(renderReport([run("a", "x", 0)]));
+  });
+
+  it("lets no text of a run become markup", () => {
+    const evil = `"><script>alert(1)</script><img onerror=x>`;
+    const hostile = run(evil, evil, 0);
+    hostile.samples = [{ prompt: evil, completion: evil }];
+    hostile.dataReport = evil;
+    hostile.notes = [evil];
+    const { document } = parseHTML(renderReport([hostile], { title: evil }));
+    expect(document.querySelectorAll("script, img")).toHaveLength(0);
+  });
+
+  it("survives missing parts, NaN, infinities and a single point", () => {
+    const empty: RunData = {
+      name: "empty",
+      config: {},
+      rows: [],
+      evaluations: [],
+      samples: [],
+      evaluation: {},
+      notes: ["x is missing"],
+    };
+    expect(renderReport([empty])).toContain("x is missing");
+    const odd = {
+      ...empty,
+      rows: [
+        { step: 1, loss: Number.NaN },
+        { step: 2, loss: Number.POSITIVE_INFINITY },
+        { step: 3, loss: 1 },
+      ],
+    };
+    expect(parseHTML(renderReport([odd])).document.querySelectorAll("figure")).toHaveLength(1);
+  });
+
+  it("keeps spikes when it thins a long curve", () => {
+    const points = Array.from({ length: 100_000 }, (_, i) => ({
+      series: "a",
+      x: i,
+      y: i === 77_777 ? 9 : Math.sin(i),
+    }));
+    const thinned = thin(points);
+    expect(thinned.length).toBeLessThanOrEqual(600);
+    expect(thinned.some(({ y }) => y === 9)).toBe(true);
+  });
+});
+
+describe("a run directory", () => {
+  it("is read tolerantly, with what was wrong noted", async () => {
+    const directory = await mkdtemp(join(tmpdir(), "fdiv-run-"));
+    await writeFile(
+      join(directory, "metrics.jsonl"),
+      '{"step":1,"loss":2}\n{"step":1,"eval/loss":3}\n{"step":2,"lo',
+    );
+    await writeFile(join(directory, "evaluation.json"), "[]");
+    const read = await readRun(directory);
+    expect(read.rows).toEqual([{ step: 1, loss: 2 }]);
+    expect(read.evaluations).toEqual([{ step: 1, loss: 3 }]);
+    expect(read.notes.join()).toMatch(
+      /config\.json is missing.*1 malformed lines.*evaluation\.json is malformed/,
+    );
+    await expect(readRun(join(directory, "absent"))).rejects.toThrow(/holds no run/);
+  });
+});

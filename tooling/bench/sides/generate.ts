@@ -1,0 +1,33 @@
+import "@tensorflow/tfjs";
+import { createCausalLm, generate } from "@fdiv/models";
+import { random } from "@fdiv/tensor-core";
+import { startBackend } from "@fdiv/tensor-core/node";
+import { option, setting, tell, timeEach } from "./setting.ts";
+
+const { threads } = await startBackend({ backend: "wasm", threads: option("threads", 2) });
+const model = createCausalLm(
+  {
+    modelType: "gpt2",
+    vocabularySize: setting.vocabulary,
+    hiddenSize: setting.hidden,
+    layers: setting.layers,
+    heads: setting.heads,
+    intermediateSize: setting.feedForward,
+    maxPositions: 256,
+  },
+  { seed: 0 },
+);
+const draw = random(1);
+const prompts = Array.from({ length: 16 }, () =>
+  Array.from({ length: setting.prompt }, () => 3 + draw.integer(setting.vocabulary - 3)),
+);
+const temperature = process.argv.includes("greedy") ? 0 : 1;
+const seconds = await timeEach(
+  async () => {
+    const { ids } = await generate(model, { prompts, maxTokens: 64, temperature, seed: 1 });
+    if (ids.some((row) => row.length !== 64)) throw new Error("a row ended early");
+  },
+  1,
+  5,
+);
+tell(seconds, { threads });
