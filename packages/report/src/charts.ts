@@ -57,7 +57,7 @@ export function lines(caption: string, yLabel: string, series: readonly Point[][
   return figure(
     caption,
     [
-      Plot.lineY(points, { x: "x", y: "y", stroke: "series", strokeWidth: 1.6 }),
+      Plot.lineY(points, { x: "x", y: "y", z: "series", stroke: "series", strokeWidth: 1.6 }),
       ...(points.length < 60 ? [Plot.dot(points, { x: "x", y: "y", fill: "series", r: 2 })] : []),
     ],
     { x: { label: "step" }, y: { label: yLabel, grid: true, nice: true }, color: named(colours) },
@@ -101,7 +101,7 @@ export function frontier(
         stroke: "series",
         strokeOpacity: 0.5,
       }),
-      Plot.lineY(sorted, { x: "x", y: "y", stroke: "series", strokeOpacity: 0.6 }),
+      Plot.lineY(sorted, { x: "x", y: "y", z: "series", stroke: "series", strokeOpacity: 0.6 }),
       Plot.dot(shown, { x: "x", y: "y", fill: "series", r: 4 }),
       Plot.text(shown, { x: "x", y: "y", text: "label", dy: -9, fill: "currentColor" }),
     ],
@@ -128,7 +128,7 @@ export function reliability(caption: string, bins: readonly Bin[], colour: strin
         ],
         { stroke: "currentColor", strokeOpacity: 0.35, strokeDasharray: "4 3" },
       ),
-      Plot.lineY(filled, { x: "confidence", y: "accuracy", stroke: colour }),
+      Plot.lineY(filled, { x: "confidence", y: "accuracy", z: null, stroke: colour }),
       Plot.dot(filled, { x: "confidence", y: "accuracy", r: "count", fill: colour, fillOpacity: 0.7 }),
     ],
     {

@@ -63,6 +63,12 @@ const run = {
   evaluateEvery: count.optional().describe("Steps between evaluations; an epoch when absent."),
   checkpointEvery: count.default(200).describe("Steps between checkpoints."),
   keep: count.default(2).describe("Checkpoints kept beside the best one."),
+  restoreBest: z
+    .boolean()
+    .default(false)
+    .describe(
+      "Save the parameters of the best evaluation in place of the last ones; both are kept as checkpoints.",
+    ),
   patience: count.optional().describe("Stop after this many evaluations without improvement."),
   dtype: z.enum(["F32", "F16", "BF16"]).default("F32").describe("Number format of the saved model."),
 };

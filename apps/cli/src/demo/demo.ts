@@ -62,7 +62,7 @@ export async function demo(
 
     step("drawing preferences from a sentiment lexicon");
     const model = await loadCausalLm(join(base, "model"), { trainable: false });
-    const prompts = promptsFrom(texts, Math.max(40, Math.round(500 * scale)));
+    const prompts = promptsFrom(texts, Math.max(40, Math.round(900 * scale)));
     const training = prompts.slice(0, Math.floor(0.8 * prompts.length));
     const testing = prompts.slice(training.length);
     const pairs = await drawPreferences(model, training, seed, session);
@@ -96,7 +96,7 @@ export async function demo(
           data: { train: join(output, "pairs.jsonl"), eval: 0.1, maxLength: 48, template: "plain" },
           divergence: name,
           beta,
-          learningRate: 3e-4,
+          learningRate: 1e-4,
           batchSize: 32,
           epochs: 2,
           output: run,
@@ -181,7 +181,8 @@ async function trainBase(
       warmup: 0.05,
       weightDecay: 0.1,
       batchSize: 64,
-      epochs: 6 * scale,
+      epochs: 4 * scale,
+      restoreBest: true,
       output: base,
       checkpointEvery: 1000,
       seed,

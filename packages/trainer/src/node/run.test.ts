@@ -1,0 +1,119 @@
+import "@tensorflow/tfjs";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, expect, it, vi } from "vitest";
+import { NonFiniteError } from "../index.ts";
+import { lockRun } from "./run-lock.ts";
+import { crc32c, encodeRecord } from "./tensorboard.ts";
+import { tinyRun } from "./tiny-run.testing.ts";
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+});
+
+const place = () => mkdtemp(join(tmpdir(), "fdiv-run-"));
+const timings = new Set(["seconds", "tokensPerSecond"]);
+const curve = async (directory: string) =>
+  (await readFile(join(directory, "metrics.jsonl"), "utf8"))
+    .trim()
+    .split("\n")
+    .map(
+      (line) =>
+        JSON.parse(line, (key, value) => (timings.has(key) ? undefined : value)) as Record<string, number>,
+    );
+
+it("learns, and the split into micro-batches changes nothing", async () => {
+  const whole = await tinyRun(join(await place(), "a"), { microBatchLength: 100 });
+  const split = await tinyRun(join(await place(), "a"), { microBatchLength: 2 });
+  expect(whole.weights[0]).toBeCloseTo(1, 0);
+  expect(whole.weights[1]).toBeCloseTo(-2, 0);
+  whole.weights.forEach((weight, i) => {
+    expect(split.weights[i]).toBeCloseTo(weight, 5);
+  });
+});
+
+it("continues bit for bit after kill -9, without a line twice", async () => {
+  const [straight, killed] = [join(await place(), "a"), join(await place(), "a")];
+  const { weights } = await tinyRun(straight);
+  const script = fileURLToPath(new URL("./tiny-run.testing.ts", import.meta.url));
+  const child = spawn(process.execPath, ["--conditions=@fdiv/source", "--import", "tsx", script, killed], {
+    stdio: "ignore",
+  });
+  await vi.waitFor(
+    async () =>
+      expect((await readFile(join(killed, "metrics.jsonl"), "utf8")).split("\n").length).toBeGreaterThan(25),
+    { timeout: 40_000, interval: 10 },
+  );
+  child.kill("SIGKILL");
+  await new Promise((resolve) => child.once("exit", resolve));
+  expect((await curve(killed)).length).toBeLessThan(60);
+  const resumed = await tinyRun(killed, { resume: true });
+  expect(resumed.weights).toEqual(weights);
+  expect(await curve(killed)).toEqual(await curve(straight));
+});
+
+it("passes over a damaged checkpoint and says so", async () => {
+  const directory = join(await place(), "a");
+  const { weights } = await tinyRun(directory);
+  const [, last] = (await readdir(join(directory, "checkpoints"))).sort();
+  await truncate(join(directory, "checkpoints", last!, "parameters.safetensors"), 20);
+  const resumed = await tinyRun(directory, { resume: true });
+  expect(resumed.weights).toEqual(weights);
+});
+
+it("overwrites no run, and shares no directory", async () => {
+  const directory = join(await place(), "a");
+  await tinyRun(directory, { steps: 3 });
+  await expect(tinyRun(directory)).rejects.toThrow(/already holds a run\. Add --resume/);
+  await writeFile(
+    join(directory, "run.lock"),
+    JSON.stringify({ pid: 1, host: (await import("node:os")).hostname() }),
+  );
+  await expect(tinyRun(directory, { resume: true })).rejects.toThrow(/in use by process 1/);
+  await writeFile(
+    join(directory, "run.lock"),
+    JSON.stringify({ pid: 2 ** 22 + 1, host: (await import("node:os")).hostname() }),
+  );
+  const unlock = await lockRun(directory);
+  await unlock();
+  expect(existsSync(join(directory, "run.lock"))).toBe(false);
+});
+
+it("stops at a loss that is not finite, keeps what was good, and writes the batch down", async () => {
+  const directory = join(await place(), "a");
+  await expect(tinyRun(directory, { poison: 6 * 9 + 1 })).rejects.toThrow(NonFiniteError);
+  const written = JSON.parse(await readFile(join(directory, "non-finite-batch.json"), "utf8")) as {
+    step: number;
+    batch: unknown[];
+  };
+  expect(written.step).toBe(9);
+  expect(written.batch.flat()).toHaveLength(6);
+  expect(await readdir(join(directory, "checkpoints"))).toEqual(["step-000000007"]);
+});
+
+it("keeps memory flat", async () => {
+  await tinyRun(join(await place(), "warm"), { steps: 5 });
+  const before = tf.memory().numTensors;
+  await tinyRun(join(await place(), "a"), { steps: 300 });
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+it("writes TensorBoard's records as documented", () => {
+  expect(crc32c(new TextEncoder().encode("123456789"))).toBe(0xe3069283);
+  const record = encodeRecord({ seconds: 1.5, step: 300, scalars: { loss: 0.25 } });
+  const view = new DataView(record.buffer);
+  const length = view.getUint32(0, true);
+  expect(record.length).toBe(length + 16);
+  const payload = record.subarray(12, 12 + length);
+  // wall_time, step as a varint, then summary { value { tag "loss", simple_value .25 } }.
+  expect([...payload.subarray(9, 12)]).toEqual([0x10, 0xac, 0x02]);
+  expect(new DataView(payload.buffer, payload.byteOffset).getFloat64(1, true)).toBe(1.5);
+  expect([...payload.subarray(12)]).toEqual([
+    0x2a, 13, 0x0a, 11, 0x0a, 4, 108, 111, 115, 115, 0x15, 0, 0, 0x80, 0x3e,
+  ]);
+});
