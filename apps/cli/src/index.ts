@@ -1,1 +1,14 @@
+export { ConfigError, checkConfig, jsonSchema, readConfig } from "./config/config-file.ts";
+export {
+  type DpoConfig,
+  dpoSchema,
+  type EvalConfig,
+  evalSchema,
+  type SftConfig,
+  sftSchema,
+} from "./config/schemas.ts";
+export { type EvaluationRow, evaluateAligned } from "./demo/evaluate-aligned.ts";
 export { main, program } from "./main.ts";
+export { align as alignRun } from "./runs/align.ts";
+export { fineTune as fineTuneRun } from "./runs/fine-tune.ts";
+export { type GlobalOptions, openSession, type Session } from "./session.ts";

@@ -1,1 +1,1 @@
-export {};
+export { type FrontierOptions, type FrontierPoint, frontier } from "./frontier.ts";

@@ -65,6 +65,7 @@ export async function demo(
     const prompts = promptsFrom(texts, Math.max(40, Math.round(900 * scale)));
     const training = prompts.slice(0, Math.floor(0.8 * prompts.length));
     const testing = prompts.slice(training.length);
+    await writeFile(join(output, "test-prompts.txt"), `${testing.join("\n")}\n`);
     const pairs = await drawPreferences(model, training, seed, session);
     await writeFile(join(output, "pairs.jsonl"), pairs.map((pair) => `${JSON.stringify(pair)}\n`).join(""));
     session.say(`${pairs.length} pairs; one: ${JSON.stringify(pairs[0])}`);

@@ -1,0 +1,92 @@
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import {
+  alignRun,
+  checkConfig,
+  dpoSchema,
+  type EvaluationRow,
+  evaluateAligned,
+  openSession,
+} from "@fdiv/cli";
+import { meanInterval } from "@fdiv/metrics";
+
+export interface FrontierOptions {
+  /** The folder that `fdiv demo` made: its base model, pairs and prompts are the setting. */
+  demo: string;
+  output: string;
+  divergences: readonly string[];
+  betas: readonly number[];
+  seeds: readonly number[];
+  learningRate: number;
+  epochs: number;
+}
+
+/** One point of the frontier: means over seeds, with their intervals. */
+export interface FrontierPoint {
+  divergence: string;
+  beta: number;
+  reward: { value: number; low: number; high: number };
+  klToReference: { value: number; low: number; high: number };
+  entropy: { value: number; low: number; high: number };
+  distinct2: { value: number; low: number; high: number };
+  accuracy: { value: number; low: number; high: number };
+}
+
+/**
+ * The reward–divergence and reward–diversity frontier of f-DPO (arXiv 2309.16240, figure 2) in the small: every divergence × β × seed
+ * trained and judged alike. Runs that are there already are not repeated, so an interrupted sweep goes on.
+ */
+export async function frontier(options: FrontierOptions): Promise<FrontierPoint[]> {
+  const { demo, output, divergences, betas, seeds } = options;
+  await mkdir(output, { recursive: true });
+  const session = await openSession({ quiet: true });
+  const points: FrontierPoint[] = [];
+  try {
+    for (const divergence of divergences)
+      for (const beta of betas) {
+        const rows: EvaluationRow[] = [];
+        for (const seed of seeds) {
+          const run = join(output, `${divergence.replace(":", "-")}-beta${beta}-seed${seed}`);
+          const file = join(run, "frontier.json");
+          if (!existsSync(file)) {
+            process.stderr.write(`${run}\n`);
+            const config = checkConfig(
+              dpoSchema,
+              {
+                model: join(demo, "base", "model"),
+                data: { train: join(demo, "pairs.jsonl"), eval: 0.1, maxLength: 48, template: "plain" },
+                divergence,
+                beta,
+                learningRate: options.learningRate,
+                epochs: options.epochs,
+                batchSize: 32,
+                output: run,
+                cache: join(output, "cache"),
+                checkpointEvery: 1_000_000,
+                seed,
+              },
+              "frontier",
+            );
+            await alignRun(config, session, { resume: existsSync(join(run, "metrics.jsonl")) });
+            await writeFile(file, JSON.stringify(await evaluateAligned(config, demo, session)));
+          }
+          rows.push(JSON.parse(await readFile(file, "utf8")) as EvaluationRow);
+        }
+        const over = (pick: (row: EvaluationRow) => number) => meanInterval(rows.map(pick));
+        points.push({
+          divergence,
+          beta,
+          reward: over((row) => row.reward),
+          klToReference: over((row) => row.klToReference),
+          entropy: over((row) => row.entropy),
+          distinct2: over((row) => row.distinct2),
+          accuracy: over((row) => row.accuracy),
+        });
+      }
+  } finally {
+    session.close();
+  }
+  await writeFile(join(output, "frontier.json"), `${JSON.stringify(points, null, 2)}\n`);
+  return points;
+}
