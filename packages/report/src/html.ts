@@ -35,7 +35,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; }
 .remark, .notes { color: var(--soft); margin: 0 0 .8rem; font-size: .9rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; vertical-align: top; }
+th, td { padding: .3rem .6rem; white-space: nowrap; border-bottom: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; } th { font-weight: 600; white-space: nowrap; }
 table.text td { text-align: left; white-space: pre-wrap; min-width: 11rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 1rem; }

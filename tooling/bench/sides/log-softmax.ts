@@ -13,7 +13,7 @@ const upstream = tf.randomNormal([256, 32000]);
 const forward = () => (stock ? tf.logSoftmax(x) : logSoftmax(x));
 // The product that feeds the upstream gradient in, as `backward(upstream)` does, is not part of what is measured.
 const feed = (y: tf.Tensor): tf.Scalar =>
-  tf.customGrad((input, save) => {
+  tf.customGrad((_input, save) => {
     (save as tf.GradSaveFunc)([upstream]);
     return { value: tf.scalar(0), gradFunc: (_dy: tf.Tensor, saved: tf.Tensor[]) => [saved[0]!] };
   })(y) as tf.Scalar;
