@@ -1,0 +1,126 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { type CausalLm, trainableParameters } from "@fdiv/models";
+import { saveAdapter, saveCausalLm } from "@fdiv/models/node";
+import { adamW } from "@fdiv/tensor-core";
+import { type BatchSource, schedule, type TrainOptions, type TrainResult, train } from "@fdiv/trainer";
+import { openRun, writeDurably } from "@fdiv/trainer/node";
+import type { DpoConfig, SftConfig } from "../config/schemas.ts";
+import { Interrupted } from "../failure.ts";
+import type { Session } from "../session.ts";
+
+export interface TrainingRun<M> {
+  config: DpoConfig | SftConfig;
+  model: CausalLm;
+  batches: BatchSource<M>;
+  /** Identifies the data and the reference. */
+  dataFingerprint: string;
+  dataReport: string;
+  label: string;
+  resume: boolean;
+  task: Pick<
+    TrainOptions<M>,
+    "loss" | "examples" | "tokens" | "describe" | "evaluate" | "best" | "callbacks" | "taskState"
+  >;
+}
+
+export function stepsOf({ steps, epochs }: DpoConfig | SftConfig, stepsPerEpoch: number): number {
+  const all = Math.max(1, Math.round(epochs * stepsPerEpoch));
+  return steps === undefined ? all : Math.min(steps, all);
+}
+
+/**
+ * Trains into the run directory: data report, metrics, checkpoints, and at the end the model in Hugging Face layout.
+ *
+ * @throws Interrupted once an interrupted run is saved
+ */
+export async function runTraining<M>(run: TrainingRun<M>, session: Session): Promise<TrainResult> {
+  const { config, model, batches } = run;
+  const parameters = trainableParameters(model);
+  const steps = stepsOf(config, batches.stepsPerEpoch);
+  const optimizer = adamW({
+    learningRate: config.learningRate,
+    beta1: config.beta1,
+    beta2: config.beta2,
+    epsilon: config.epsilon,
+    weightDecay: config.weightDecay,
+  });
+  const { output, ...rest } = config;
+  const fingerprint = createHash("sha256")
+    .update(JSON.stringify([rest, run.dataFingerprint]))
+    .digest("hex");
+  const store = await openRun({
+    directory: output,
+    parameters,
+    optimizer,
+    config,
+    fingerprint,
+    resume: run.resume,
+    keep: config.keep,
+    tell: session.warn,
+  });
+  try {
+    await writeDurably(join(output, "data-report.txt"), `${run.dataReport}\n`);
+    const shown = session.progress({ label: run.label });
+    const { callbacks = {} } = run.task;
+    const result = await train({
+      ...run.task,
+      parameters,
+      optimizer,
+      batches,
+      steps,
+      store,
+      resume: run.resume,
+      signal: session.signal,
+      learningRate: config.learningRate,
+      schedule: schedule({ kind: config.schedule, steps, warmup: config.warmup }),
+      gradientClip: config.gradientClip,
+      checkpointEvery: config.checkpointEvery,
+      ...(config.evaluateEvery !== undefined && { evaluateEvery: config.evaluateEvery }),
+      ...(config.patience !== undefined && { patience: config.patience }),
+      callbacks: {
+        ...shown,
+        onStep(row) {
+          shown.onStep?.(row);
+          callbacks.onStep?.(row);
+        },
+        onEvaluation(step, metrics) {
+          shown.onEvaluation?.(step, metrics);
+          callbacks.onEvaluation?.(step, metrics);
+        },
+      },
+    });
+    if (result.stopped === "interrupted")
+      throw new Interrupted(
+        `Stopped after step ${result.steps} of ${steps}; everything is saved in ${output}. Add --resume to go on.`,
+      );
+    const wasBetter = result.best && result.best.step !== result.steps;
+    if (wasBetter && config.restoreBest && (await store.restoreBest()))
+      session.say(`the best evaluation was at step ${result.best!.step}; its parameters are the ones saved`);
+    else if (wasBetter)
+      session.say(
+        `the best evaluation was at step ${result.best!.step} (in ${join(output, "best")}); the last parameters are the ones saved`,
+      );
+    await saveModel(model, config);
+    return result;
+  } finally {
+    optimizer.dispose();
+    await store.close();
+  }
+}
+
+/** The whole model, an adapter merged in, under `model`; the adapter itself beside it. */
+async function saveModel(model: CausalLm, { output, dtype }: DpoConfig | SftConfig): Promise<void> {
+  if (model.lora) await saveAdapter(model, join(output, "adapter"));
+  await saveCausalLm(model, join(output, "model"), { dtype });
+}
+
+/** Whether a run already ended: its final model is there. */
+export const isFinished = (output: string): boolean => existsSync(join(output, "model", "config.json"));
+
+/** What a dry run says in place of training. */
+export function planText(config: DpoConfig | SftConfig, stepsPerEpoch: number, unit: string): string {
+  const steps = stepsOf(config, stepsPerEpoch);
+  return `would train ${steps} steps of ${config.batchSize} ${unit} (${(steps / stepsPerEpoch).toFixed(2)} epochs) into ${config.output}`;
+}
