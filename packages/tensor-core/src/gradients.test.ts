@@ -131,3 +131,16 @@ it("holds fewer bytes at its peak than TensorFlow.js' own walk", async () => {
 it("refuses an empty set of parameters", () => {
   expect(() => valueAndGradients(() => tf.scalar(1), new Map())).toThrow(/no parameter/);
 });
+
+it("keeps a gradient that an operation saved and hands out as it is", () => {
+  const x = tf.variable(tf.tensor1d([1, 2, 3]));
+  const upstream = tf.tensor1d([4, 5, 6]);
+  const fed = tf.customGrad((input, save) => {
+    (save as tf.GradSaveFunc)([upstream]);
+    const value = tf.sum(input as tf.Tensor);
+    return { value, gradFunc: (_dy: tf.Tensor, saved: tf.Tensor[]) => [saved[0]!] };
+  });
+  const { value, gradients } = valueAndGradients(() => fed(tf.mul(x, 2)) as tf.Scalar, new Map([["x", x]]));
+  expect(Array.from(gradients.get("x")!.dataSync())).toEqual([8, 10, 12]);
+  tf.dispose([value, x, upstream, ...gradients.values()]);
+});

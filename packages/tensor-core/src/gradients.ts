@@ -24,8 +24,8 @@ function nodeGradients(
 ): [number, tf.Tensor][] {
   if (!node.gradient) throw new Error(`valueAndGradients: ${node.kernelName} has no gradient.`);
   const closures = node.gradient(dys);
-  // A gradient handed through unchanged, or twice, needs a handle of its own: each is freed on its own.
-  const taken = new Set<tf.Tensor | null>(dys);
+  // A gradient handed through unchanged, or twice, or that was saved, needs a handle of its own: each is freed on its own.
+  const taken = new Set<tf.Tensor | null>([...dys, ...(node.saved ?? [])]);
   return Object.entries(node.inputs)
     .filter(([, input]) => dependent.has(input.id))
     .map(([name, input]) => {

@@ -115,8 +115,8 @@ export const selectedLogProbsKernel = defineKernel<Inputs, Attributes>({
   },
 });
 
-/** How many logits exist at a time by default: 16 MB of them. */
-const defaultChunkElements = 4 * 1024 * 1024;
+/** How many logits exist at a time by default: 64 MB of them; with fewer, packing the head anew each time costs more than it saves. */
+const defaultChunkElements = 16 * 1024 * 1024;
 
 /**
  * The log-probability of one chosen token a row, log softmax(hidden·headWeightᵀ)[target], straight from hidden states:
