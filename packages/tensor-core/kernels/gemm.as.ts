@@ -1,13 +1,14 @@
 import { activate4 } from "./activation.as";
 import { madd } from "./multiply-add.as";
+import { packRows, transpose4 } from "./packing.as";
+import { tile } from "./tile.as";
 
-// C = op(A)·op(B): both operands are packed, which absorbs every transpose, into panels that a 6 × 8 tile of C walks along. A tile's 12
-// accumulators, two vectors of B and one of A are all the registers there are.
+// C = op(A)·op(B): both operands are packed, which absorbs every transpose, into panels that a 6 × 8 tile of C walks along.
 
 /** Elements of K done at a time, so that a panel of B, 8 × 4 × 512 bytes, stays in the first-level cache. */
 const depth = 512;
-/** Rows of C a task does. */
-export const rowBlock = 96;
+/** Most rows of C a task does. */
+export const rowBlock = 48;
 
 // Arguments, by slot.
 const A = 0;
@@ -29,6 +30,8 @@ const ACCUMULATE = 15;
 const BIAS = 16;
 const ACTIVATION = 17;
 const PREACTIVATION = 18;
+const ROWS = 19; // of C a task does, a multiple of 6
+const SPLIT = 20; // columns of C a task does, a multiple of 8
 
 // @ts-ignore: decorator
 @inline
@@ -76,152 +79,23 @@ export function packPanel(args: usize, panel: i32): void {
   }
 }
 
-/** Four rows of four numbers become four columns. */
-// @ts-ignore: decorator
-@inline
-function transpose4(from: usize, fromRow: usize, to: usize, toRow: usize): void {
-  const a = v128.load(from);
-  const b = v128.load(from + fromRow);
-  const c = v128.load(from + 2 * fromRow);
-  const d = v128.load(from + 3 * fromRow);
-  const ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
-  const cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
-  const ab2 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);
-  const cd2 = v128.shuffle<f32>(c, d, 2, 6, 3, 7);
-  v128.store(to, v128.shuffle<f32>(ab, cd, 0, 1, 4, 5));
-  v128.store(to + toRow, v128.shuffle<f32>(ab, cd, 2, 3, 6, 7));
-  v128.store(to + 2 * toRow, v128.shuffle<f32>(ab2, cd2, 0, 1, 4, 5));
-  v128.store(to + 3 * toRow, v128.shuffle<f32>(ab2, cd2, 2, 3, 6, 7));
-}
-
-/** Packs rows of A into panels of six, short ones filled with zeros: element (r, k) at 6k + r. */
-function packRows(from: usize, row: usize, column: usize, rows: i32, k: i32, to: usize): void {
-  for (let r = 0; r < rows; r += 6) {
-    const height = min(6, rows - r);
-    const base = from + <usize>r * row;
-    if (height == 6 && column == 4) {
-      let at = base;
-      let i = 0;
-      for (; i + 4 <= k; i += 4) {
-        transpose4(at, row, to, 24);
-        const e = v128.load(at + 4 * row);
-        const f = v128.load(at + 5 * row);
-        const low = v128.shuffle<f32>(e, f, 0, 4, 1, 5);
-        const high = v128.shuffle<f32>(e, f, 2, 6, 3, 7);
-        v128.store64_lane(to + 16, low, 0);
-        v128.store64_lane(to + 40, low, 1);
-        v128.store64_lane(to + 64, high, 0);
-        v128.store64_lane(to + 88, high, 1);
-        to += 96;
-        at += 16;
-      }
-      for (; i < k; i++) {
-        for (let h: usize = 0; h < 6; h++) store<f32>(to + (h << 2), load<f32>(at + h * row));
-        to += 24;
-        at += 4;
-      }
-      continue;
-    }
-    let at = base;
-    for (let i = 0; i < k; i++) {
-      for (let h: usize = 0; h < 6; h++)
-        store<f32>(to + (h << 2), <i32>h < height ? load<f32>(at + h * row) : 0);
-      to += 24;
-      at += column;
-    }
-  }
-}
-
-/** A 6 × 8 tile of C from a panel of A and one of B; adds to what is there when asked. */
-function tile(a: usize, b: usize, bRow: usize, c: usize, cRow: usize, k: i32, add: bool): void {
-  let c00 = f32x4.splat(0);
-  let c01 = c00;
-  let c10 = c00;
-  let c11 = c00;
-  let c20 = c00;
-  let c21 = c00;
-  let c30 = c00;
-  let c31 = c00;
-  let c40 = c00;
-  let c41 = c00;
-  let c50 = c00;
-  let c51 = c00;
-  for (let i = 0; i < k; i++) {
-    const b0 = v128.load(b);
-    const b1 = v128.load(b, 16);
-    let x = v128.load32_splat(a);
-    c00 = madd(x, b0, c00);
-    c01 = madd(x, b1, c01);
-    x = v128.load32_splat(a, 4);
-    c10 = madd(x, b0, c10);
-    c11 = madd(x, b1, c11);
-    x = v128.load32_splat(a, 8);
-    c20 = madd(x, b0, c20);
-    c21 = madd(x, b1, c21);
-    x = v128.load32_splat(a, 12);
-    c30 = madd(x, b0, c30);
-    c31 = madd(x, b1, c31);
-    x = v128.load32_splat(a, 16);
-    c40 = madd(x, b0, c40);
-    c41 = madd(x, b1, c41);
-    x = v128.load32_splat(a, 20);
-    c50 = madd(x, b0, c50);
-    c51 = madd(x, b1, c51);
-    a += 24;
-    b += bRow;
-  }
-  if (add) {
-    let d = c;
-    c00 = f32x4.add(c00, v128.load(d));
-    c01 = f32x4.add(c01, v128.load(d, 16));
-    d += cRow;
-    c10 = f32x4.add(c10, v128.load(d));
-    c11 = f32x4.add(c11, v128.load(d, 16));
-    d += cRow;
-    c20 = f32x4.add(c20, v128.load(d));
-    c21 = f32x4.add(c21, v128.load(d, 16));
-    d += cRow;
-    c30 = f32x4.add(c30, v128.load(d));
-    c31 = f32x4.add(c31, v128.load(d, 16));
-    d += cRow;
-    c40 = f32x4.add(c40, v128.load(d));
-    c41 = f32x4.add(c41, v128.load(d, 16));
-    d += cRow;
-    c50 = f32x4.add(c50, v128.load(d));
-    c51 = f32x4.add(c51, v128.load(d, 16));
-  }
-  v128.store(c, c00);
-  v128.store(c, c01, 16);
-  c += cRow;
-  v128.store(c, c10);
-  v128.store(c, c11, 16);
-  c += cRow;
-  v128.store(c, c20);
-  v128.store(c, c21, 16);
-  c += cRow;
-  v128.store(c, c30);
-  v128.store(c, c31, 16);
-  c += cRow;
-  v128.store(c, c40);
-  v128.store(c, c41, 16);
-  c += cRow;
-  v128.store(c, c50);
-  v128.store(c, c51, 16);
-}
-
-/** One block of rows of C against all packed columns of this chunk. */
+/** One block of rows of C against one run of the packed columns of this chunk. */
 export function gemmRows(args: usize, task: i32, worker: i32): void {
   const k = slot(args, K);
   const n = slot(args, N);
-  const row = task * rowBlock;
-  const rows = min(rowBlock, slot(args, M) - row);
-  const columns = slot(args, COLUMNS);
+  const split = slot(args, SPLIT);
+  const runs = (slot(args, COLUMNS) + split - 1) / split;
+  const row = (task / runs) * slot(args, ROWS);
+  const rows = min(slot(args, ROWS), slot(args, M) - row);
+  const left = (task % runs) * split;
+  const columns = min(split, slot(args, COLUMNS) - left);
+  const first = slot(args, FIRST) + left;
   const aRow = <usize>slot(args, A_ROW);
   const aColumn = <usize>slot(args, A_COLUMN);
   const cRow = <usize>n << 2;
   const a = <usize>slot(args, A) + <usize>row * aRow;
-  const c = <usize>slot(args, C) + (<usize>row * <usize>n + <usize>slot(args, FIRST) << 2);
-  const packed = <usize>slot(args, PACKED);
+  const c = <usize>slot(args, C) + (<usize>row * <usize>n + <usize>first << 2);
+  const packed = <usize>slot(args, PACKED) + <usize>(left >> 3) * <usize>k * 32;
   const panel = <usize>slot(args, SCRATCH) + <usize>worker * <usize>slot(args, SCRATCH_BYTES);
   const edge = panel + <usize>(rowBlock * depth * 4);
   const accumulate = slot(args, ACCUMULATE) != 0;
@@ -249,17 +123,16 @@ export function gemmRows(args: usize, task: i32, worker: i32): void {
       }
     }
   }
-  finish(args, c, row, rows, columns);
+  finish(args, c, row, rows, first, columns);
 }
 
 /** Bias and activation, while the rows are still in the cache. */
-function finish(args: usize, c: usize, row: i32, rows: i32, columns: i32): void {
+function finish(args: usize, c: usize, row: i32, rows: i32, first: i32, columns: i32): void {
   const bias = <usize>slot(args, BIAS);
   const activation = slot(args, ACTIVATION);
   const kept = <usize>slot(args, PREACTIVATION);
   if (bias == 0 && activation == 0) return;
   const n = slot(args, N);
-  const first = slot(args, FIRST);
   for (let r = 0; r < rows; r++) {
     const at = c + (<usize>r * <usize>n << 2);
     const pre = kept + (<usize>(row + r) * <usize>n + <usize>first << 2);

@@ -60,7 +60,7 @@ export function runAlone(kernel: i32, args: usize, tasks: i32): void {
 // kernel and arguments that stay as they are until every claimed task is done. A worker that is late, or dead before it claimed, is never
 // waited for.
 //
-// control: 0 signal, 4 remaining, 8 completed, 12 kernel, 16 args, 20 stop
+// control: 0 signal, 4 remaining, 8 completed, 12 kernel, 16 args, 20 stop, 24 set when a worker ended within a task
 
 export function workerLoop(control: usize, worker: i32): void {
   for (;;) {
@@ -78,8 +78,8 @@ export function workerLoop(control: usize, worker: i32): void {
   }
 }
 
-/** Every task, by the calling thread and whatever workers come. */
-export function runShared(control: usize, kernel: i32, args: usize, tasks: i32): void {
+/** Every task, by the calling thread and whatever workers come; false when a worker was lost with a task. */
+export function runShared(control: usize, kernel: i32, args: usize, tasks: i32): bool {
   atomic.store<i32>(control + 8, 0);
   atomic.store<i32>(control + 12, kernel);
   atomic.store<i32>(control + 16, <i32>args);
@@ -92,5 +92,6 @@ export function runShared(control: usize, kernel: i32, args: usize, tasks: i32):
     atomic.add<i32>(control + 8, 1);
     claimed = atomic.sub<i32>(control + 4, 1);
   }
-  while (atomic.load<i32>(control + 8) < tasks) {}
+  while (atomic.load<i32>(control + 8) < tasks) if (atomic.load<i32>(control + 24) != 0) return false;
+  return true;
 }

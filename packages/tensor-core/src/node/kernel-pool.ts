@@ -12,7 +12,12 @@ const source = `
 const { workerData } = require("node:worker_threads");
 const { module, memory, control, index } = workerData;
 const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-exports.workerLoop(control, index);
+try {
+  exports.workerLoop(control, index);
+} catch (error) {
+  Atomics.store(new Int32Array(memory.buffer), (control >>> 2) + 6, 1);
+  throw error;
+}
 `;
 
 /** Threads for the kernels: all but one are workers, which sleep while there is nothing to do and keep no process alive. */

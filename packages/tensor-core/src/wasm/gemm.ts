@@ -23,6 +23,20 @@ const fewRows = 16;
 /** Most bytes of B that are packed at a time. */
 const packedBytes = 8 << 20;
 
+/** Tasks a thread should find, so that the last ones end together. */
+const tasksPerThread = 4;
+/** Fewest columns of a task: below, packing its rows anew costs too much. */
+const fewestColumns = 128;
+
+/** Rows and columns of a task: whole blocks where there are many, smaller ones where threads would wait. */
+function taskShape(m: number, columns: number, threads: number): [rows: number, columns: number] {
+  if (threads === 1) return [blocking.rowBlock, columns];
+  const wanted = threads * tasksPerThread;
+  const rows = Math.min(blocking.rowBlock, Math.max(24, 6 * Math.ceil(m / wanted / 6)));
+  const runs = Math.max(1, Math.ceil(wanted / Math.ceil(m / rows)));
+  return [rows, Math.min(columns, Math.max(fewestColumns, 8 * Math.ceil(columns / runs / 8)))];
+}
+
 /** A row-major matrix, or its transpose. */
 export function view(pointer: number, rows: number, columns: number, transposed: boolean): MatrixView {
   return transposed
@@ -80,8 +94,9 @@ export function gemm(
   for (let panel = 0; panel < panels; panel += step) {
     const first = panel * 8;
     const columns = Math.min(n - first, step * 8);
-    const args = common(packed, first, columns);
+    const [rows, split] = taskShape(m, columns, module.threads);
+    const args = [...common(packed, first, columns), rows, split];
     module.run("packPanel", args, Math.ceil(columns / 8));
-    module.run("gemmRows", args, Math.ceil(m / blocking.rowBlock));
+    module.run("gemmRows", args, Math.ceil(m / rows) * Math.ceil(columns / split));
   }
 }

@@ -32,7 +32,7 @@ export type KernelName = keyof typeof kernelIds;
 
 /** What the sources fix, and the callers must know. */
 export const blocking = {
-  rowBlock: 96,
+  rowBlock: 48,
   depth: 512,
   columnBlock: 64,
   span: 16384,

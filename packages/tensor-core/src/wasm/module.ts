@@ -24,7 +24,7 @@ export const float = (value: number): FloatArgument => ({ float: value });
 
 interface Exports {
   runAlone(kernel: number, args: number, tasks: number): void;
-  runShared(control: number, kernel: number, args: number, tasks: number): void;
+  runShared(control: number, kernel: number, args: number, tasks: number): number;
 }
 
 /** Threads that help: what a host starts, given the module, its memory and where they find their work. */
@@ -55,7 +55,7 @@ export interface KernelModule {
 }
 
 const argumentSlots = 24;
-/** Numbers that a multiplication may do before it is worth waking the others. */
+/** Tasks from which on it is worth waking the others. */
 const tasksWorthSharing = 2;
 
 function decode(base64: string): Uint8Array<ArrayBuffer> {
@@ -83,13 +83,15 @@ export function openKernelModule(backend: WasmBackend, startHelpers?: StartHelpe
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
   const { runAlone, runShared } = exports as unknown as Exports;
 
+  const outOfMemory = (bytes: number): Error =>
+    new Error(
+      `The wasm backend is out of memory: ${bytes} more bytes are needed and ${memory.buffer.byteLength} are in use, ` +
+        "of at most 4 GiB. Use smaller batches or a smaller chunk of the head.",
+    );
   const allocate = (bytes: number): number => {
-    const pointer = wasm._malloc(bytes);
-    if (pointer === 0)
-      throw new Error(
-        `The wasm backend is out of memory: ${bytes} more bytes are needed and ${memory.buffer.byteLength} are in use, ` +
-          "of at most 4 GiB. Use smaller batches or a smaller chunk of the head.",
-      );
+    // Signed, and so negative above 2 GiB.
+    const pointer = wasm._malloc(bytes) >>> 0;
+    if (pointer === 0) throw outOfMemory(bytes);
     return pointer;
   };
   const args = allocate(4 * argumentSlots);
@@ -102,9 +104,9 @@ export function openKernelModule(backend: WasmBackend, startHelpers?: StartHelpe
     floats = new Float32Array(memory.buffer);
   };
   refresh();
-  integers.fill(0, control >> 2, (control >> 2) + 16);
+  integers.fill(0, control >>> 2, (control >>> 2) + 16);
   const helpers = isShared ? startHelpers?.(module, memory, control) : undefined;
-  const threads = helpers?.threads ?? 1;
+  let threads = helpers?.threads ?? 1;
   const areas = new Map<string, { pointer: number; bytes: number }>();
   const pointer = (info: tf.TensorInfo): number => {
     const { memoryOffset } = backend.dataIdMap.get(info.dataId);
@@ -112,22 +114,38 @@ export function openKernelModule(backend: WasmBackend, startHelpers?: StartHelpe
     return memoryOffset;
   };
   return {
-    threads,
+    get threads() {
+      return threads;
+    },
     fused,
     run(kernel, values, tasks) {
       if (tasks <= 0) return;
       refresh();
-      const base = args >> 2;
+      const base = args >>> 2;
       for (let i = 0; i < values.length; i++) {
         const value = values[i]!;
         if (typeof value === "number") integers[base + i] = value;
         else floats[base + i] = value.float;
       }
-      if (threads > 1 && tasks >= tasksWorthSharing) runShared(control, kernelIds[kernel], args, tasks);
-      else runAlone(kernelIds[kernel], args, tasks);
+      if (threads === 1 || tasks < tasksWorthSharing) return runAlone(kernelIds[kernel], args, tasks);
+      let done = false;
+      try {
+        done = runShared(control, kernelIds[kernel], args, tasks) !== 0;
+      } finally {
+        // Whoever is left may be amid a task of this job: they must not be given another.
+        if (!done) threads = 1;
+      }
+      if (!done)
+        throw new Error(`A worker thread was lost while it ran ${kernel}; one thread goes on alone.`);
     },
     pointer,
-    output: (shape, dtype = "float32") => backend.makeOutput(shape, dtype),
+    output(shape, dtype = "float32") {
+      const info = backend.makeOutput(shape, dtype);
+      // The backend does not look, and would write over its own data at address 0.
+      const bytes = 4 * shape.reduce((product, size) => product * size, 1);
+      if (bytes > 0 && pointer(info) === 0) throw outOfMemory(bytes);
+      return info;
+    },
     scratch(purpose, bytes) {
       const area = areas.get(purpose);
       if (area && area.bytes >= bytes) return area.pointer;
@@ -142,7 +160,7 @@ export function openKernelModule(backend: WasmBackend, startHelpers?: StartHelpe
     scalar(value) {
       const out = backend.makeOutput([], "float32");
       refresh();
-      floats[pointer(out) >> 2] = value;
+      floats[pointer(out) >>> 2] = value;
       return out;
     },
   };

@@ -135,7 +135,7 @@ export const rowKernels: Implementations = {
     const count = spans(size);
     const partial = module.scratch("partial", 8 * Math.max(1, count));
     // Doubles lie at multiples of eight.
-    const aligned = (partial + 7) & ~7;
+    const aligned = 8 * Math.ceil(partial / 8);
     module.run("squares", [module.pointer(x!), aligned, size], count);
     let sum = 0;
     for (const square of module.float64(aligned, count)) sum += square;
