@@ -7,6 +7,8 @@ export interface Arithmetic<X> {
   subtract(a: X, b: X): X;
   multiply(a: X, b: X): X;
   divide(a: X, b: X): X;
+  /** The number c, in the shape of a; whatever a is, infinite or NaN. */
+  constant(a: X, c: number): X;
   /** a·c */
   scale(a: X, c: number): X;
   /** a + c */

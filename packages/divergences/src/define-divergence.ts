@@ -3,7 +3,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Formula } from "./arithmetic.ts";
 import { largestExponent, onNumbers, safeInterval } from "./continuation.ts";
 import type { Divergence, DivergenceDefinition, Interval, OfLogRatio } from "./divergence.ts";
-import { jets } from "./jet-arithmetic.ts";
+import { slopeOf } from "./jet-arithmetic.ts";
+import { limitAt, weightLimit } from "./limits.ts";
 import { numbers } from "./number-arithmetic.ts";
 import { register } from "./registry.ts";
 import { tensors } from "./tensor-arithmetic.ts";
@@ -35,6 +36,22 @@ const clamp = (l: tf.Tensor, [low, high]: Interval): tf.Tensor => {
 };
 
 const isInside = ([low, high]: Interval, l: number): boolean => l >= low && l <= high;
+
+/** Most divergences that are defined are never used on tensors, and a kernel stays registered for good. */
+function onFirstUse<T>(make: () => T): () => T {
+  let made: { it: T } | undefined;
+  return () => {
+    made ??= { it: make() };
+    return made.it;
+  };
+}
+
+/** f′(0) = s(−∞): −∞ wherever f(0) is infinite, since f falls from there to f(1) = 0. */
+function scoreAtZero({ name, score, weight, scoreAtZero, valueAtZero }: DivergenceDefinition): number {
+  if (scoreAtZero !== undefined) return scoreAtZero;
+  if (valueAtZero === Number.POSITIVE_INFINITY) return Number.NEGATIVE_INFINITY;
+  return limitAt(score, weight, -1, `${name}: the score`);
+}
 
 /** g inside the interval, its tangent at the border outside, the limits at ±∞; on numbers. */
 function continuedNumber(
@@ -98,41 +115,40 @@ export function defineDivergence(
       return [definition.overflowsBelow ? Math.max(low, -exponent) : low, high];
     },
   };
-  const scoreLimits: Interval = [limitOf(score, -1), limitOf(score, 1)];
+  const scoreLimits: Interval = [scoreAtZero(definition), definition.slopeAtInfinity];
   const valueLimits: Interval = [definition.valueAtZero, Number.POSITIVE_INFINITY];
-  const weightLimits: Interval = [weight(-1e4, numbers), weight(1e4, numbers)];
+  const weightLimits: Interval = [weightLimit(weight, -1), weightLimit(weight, 1)];
 
   const wide = safe.score(largestExponent.number);
   const narrow = safe.score(largestExponent.tensor);
   const narrowValue = safe.value(largestExponent.tensor);
-  const flat: Formula = (l, m) => m.scale(l, 0);
+  const flat: Formula = (l, m) => m.constant(l, 0);
   const weightTensor = continuedTensor(weight, flat, narrow, weightLimits);
   const outside = (l: tf.Tensor, f: (border: tf.Tensor) => tf.Tensor): tf.Tensor =>
     tf.where(tf.equal(clamp(l, narrow), l), f(clamp(l, narrow)), tf.zerosLike(l));
 
-  const scoreKernel = elementwise(
-    `${name}:score`,
-    continuedTensor(score, weight, narrow, scoreLimits),
-    weightTensor,
+  const scoreKernel = onFirstUse(() =>
+    elementwise(`${name}:score`, continuedTensor(score, weight, narrow, scoreLimits), weightTensor),
   );
-  const weightKernel = elementwise(`${name}:weight`, weightTensor, (l) =>
-    outside(l, (border) => weightSlope(border, tensors)),
+  const weightKernel = onFirstUse(() =>
+    elementwise(`${name}:weight`, weightTensor, (l) => outside(l, (border) => weightSlope(border, tensors))),
   );
-  const valueKernel = elementwise(
-    `${name}:value`,
-    continuedTensor(value, valueSlope, narrowValue, valueLimits),
-    (l) => valueSlope(clamp(l, narrowValue), tensors),
+  const valueKernel = onFirstUse(() =>
+    elementwise(`${name}:value`, continuedTensor(value, valueSlope, narrowValue, valueLimits), (l) =>
+      valueSlope(clamp(l, narrowValue), tensors),
+    ),
   );
+  const dual = onFirstUse(() => definition.dual?.() ?? composedDual(divergence));
 
   const divergence: Divergence = {
     name,
     definition,
     value: dispatch(
       continuedNumber(value, valueSlope, safe.value(largestExponent.number), valueLimits),
-      (l) => valueKernel({ l }, {})[0]!,
+      (l) => valueKernel()({ l }, {})[0]!,
     ),
-    score: dispatch(continuedNumber(score, weight, wide, scoreLimits), (l) => scoreKernel({ l }, {})[0]!),
-    weight: dispatch(continuedNumber(weight, flat, wide, weightLimits), (l) => weightKernel({ l }, {})[0]!),
+    score: dispatch(continuedNumber(score, weight, wide, scoreLimits), (l) => scoreKernel()({ l }, {})[0]!),
+    weight: dispatch(continuedNumber(weight, flat, wide, weightLimits), (l) => weightKernel()({ l }, {})[0]!),
     saturated: dispatch(
       (l) => (isInside(wide, l) ? 0 : 1),
       (l) => tf.tidy(() => tf.cast(tf.notEqual(clamp(l, narrow), l), "float32")),
@@ -141,26 +157,10 @@ export function defineDivergence(
     massLimits: [definition.valueAtZero, definition.slopeAtInfinity],
     curvature: weight(0, numbers),
     inverseScore: (y) => inverseScore(definition, scoreLimits, y),
-    dual: () => definition.dual?.() ?? composedDual(divergence),
+    dual,
   };
   if (options.register !== false) register(divergence);
   return divergence;
-}
-
-/** A formula's exact derivative, as a formula. */
-function slopeOf(formula: Formula): Formula {
-  return (l, m) => {
-    const still = m.scale(l, 0);
-    return formula({ value: l, first: m.shift(still, 1), second: still }, jets(m)).first;
-  };
-}
-
-/** The limit towards ±∞: the formula's own where it has one, else told from whether it still moves far out. */
-function limitOf(formula: Formula, side: 1 | -1): number {
-  const limit = formula(side * Number.POSITIVE_INFINITY, numbers);
-  if (!Number.isNaN(limit)) return limit;
-  const [near, far] = [formula(side * 12, numbers), formula(side * 24, numbers)];
-  return Math.abs(far - near) > 1e-3 * (1 + Math.abs(near)) ? Math.sign(far) * Number.POSITIVE_INFINITY : far;
 }
 
 /** s⁻¹ by its closed form, else by bisection: the score never falls. */

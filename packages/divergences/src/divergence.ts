@@ -51,8 +51,10 @@ export interface DivergenceDefinition {
   weight: Formula;
   /** f(0) = φ(−∞). */
   valueAtZero: number;
-  /** lim f(u)/u as u → ∞; by default f°(0) is infinite. */
+  /** f′(∞) = lim f(u)/u as u → ∞, which is s(+∞) too. */
   slopeAtInfinity: number;
+  /** f′(0) = s(−∞); told from the formulas when absent. f-DPO admits a divergence only where it is −∞. */
+  scoreAtZero?: number;
   /** Whether the value's formula overflows towards −∞, so that it has to go on linearly there too. */
   overflowsBelow?: boolean;
   /** s⁻¹ in closed form; found by bisection when absent. */

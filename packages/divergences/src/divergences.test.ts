@@ -277,11 +277,59 @@ describe("custom ones", () => {
       /not convex/,
     );
   });
+  it.each([1.1, 1.001, 1.5, 3])("u^%d has a finite score at 0, and is told so", (power) => {
+    const d = divergenceFromGenerator(
+      { name: `power ${power}`, generator: (u, m) => m.power(u, power) },
+      { register: false },
+    );
+    expect(d.scoreLimits[0]).toBeCloseTo(-power, 3);
+    expect(d.scoreLimits[1]).toBe(infinity);
+  });
+  it("scores that fall without bound, however slowly, are told so", () => {
+    const slow = divergenceFromGenerator(
+      { name: "slow", generator: (u, m) => m.multiply(u, m.log(u)) },
+      { register: false },
+    );
+    expect(slow.scoreLimits).toEqual([-infinity, infinity]);
+    const dual = defineDivergence(
+      { ...jeffreys.definition, name: "jeffreys without a dual", aliases: [], dual: undefined },
+      { register: false },
+    ).dual();
+    expect(dual.scoreLimits).toEqual([-infinity, infinity]);
+    const finite = defineDivergence(
+      { ...totalVariation.definition, name: "variation without a dual", aliases: [], dual: undefined },
+      { register: false },
+    ).dual();
+    expect(finite.scoreLimits[0]).toBeCloseTo(-0.5, 6);
+  });
   it("normalised ones curve alike", () => {
     for (const d of all)
       if (d.curvature > 0) expect(normalised(d).curvature).toBeCloseTo(1, 12);
       else expect(() => normalised(d)).toThrow(/no curvature/);
   });
+});
+
+it("has the weight's limits", () => {
+  expect(alpha(1e-4).weight(-infinity)).toBe(infinity);
+  expect(alpha(1e-4).weight(infinity)).toBe(0);
+  expect(reverseKl.weight(-infinity)).toBe(1);
+  expect(jensenShannon.weight(-infinity)).toBe(1);
+  expect(totalVariation.weight(infinity)).toBe(0);
+});
+
+it("registers each kernel once, however often a divergence is asked for", () => {
+  const count = () => tf.getKernelsForBackend("cpu").length;
+  const x = tf.scalar(0.5);
+  const use = () => {
+    for (const d of [alpha(0.37), alpha(0.37).dual(), jeffreys.dual(), normalised(alpha(0.37))])
+      d.score(x).dispose();
+  };
+  use();
+  const before = count();
+  for (let i = 0; i < 20; i++) use();
+  expect(count()).toBe(before);
+  alpha(0.123456).score(0.5);
+  expect(count()).toBe(before);
 });
 
 it("leaks no tensors", () => {

@@ -1,7 +1,8 @@
 import type { Formula } from "./arithmetic.ts";
 import { defineDivergence } from "./define-divergence.ts";
 import type { Divergence } from "./divergence.ts";
-import { jets } from "./jet-arithmetic.ts";
+import { jets, slopeOf } from "./jet-arithmetic.ts";
+import { limitAt } from "./limits.ts";
 import { numbers } from "./number-arithmetic.ts";
 
 export interface GeneratorDefinition {
@@ -9,9 +10,9 @@ export interface GeneratorDefinition {
   aliases?: readonly string[];
   /** A convex f of the ratio u = M/T; f(1) and f′(1) need not be 0. */
   generator: Formula;
-  /** f(0) − f(1) + f′(1), after the shift; taken from the formula at u = 10⁻³⁰⁰ when absent. */
+  /** f(0) − f(1) + f′(1), after the shift; told from the formula when absent. */
   valueAtZero?: number;
-  /** lim f(u)/u as u → ∞ after the shift; taken at u = 10³⁰⁰ when absent. */
+  /** lim f(u)/u as u → ∞ after the shift; told likewise. */
   slopeAtInfinity?: number;
 }
 
@@ -45,21 +46,20 @@ export function divergenceFromGenerator(
     m,
   ) => {
     const u = m.exp(l);
-    return generator({ value: u, first: m.shift(m.scale(l, 0), 1), second: m.scale(l, 0) }, jets(m));
+    return generator({ value: u, first: m.constant(u, 1), second: m.constant(u, 0) }, jets(m));
   };
+  const score: Formula = (l, m) => m.shift(byRatio(l, m).first, -atOne.first);
+  const weight: Formula = (l, m) => m.multiply(m.exp(l), byRatio(l, m).second);
   return defineDivergence(
     {
       name,
       ...(definition.aliases && { aliases: definition.aliases }),
       value: shifted,
-      score: (l, m) => m.shift(byRatio(l, m).first, -atOne.first),
-      weight: (l, m) => m.multiply(m.exp(l), byRatio(l, m).second),
-      valueAtZero: definition.valueAtZero ?? large(derivatives(1e-300).value - atOne.value + atOne.first),
-      slopeAtInfinity: definition.slopeAtInfinity ?? large(derivatives(1e100).first - atOne.first),
+      score,
+      weight,
+      valueAtZero: definition.valueAtZero ?? limitAt(shifted, slopeOf(shifted), -1, `${name}: the value`),
+      slopeAtInfinity: definition.slopeAtInfinity ?? limitAt(score, weight, 1, `${name}: the score`),
     },
     options,
   );
 }
-
-/** What is beyond 50 at the ends of the floating-point range grows without bound, if only like a logarithm. */
-const large = (x: number): number => (x > 50 ? Number.POSITIVE_INFINITY : x);

@@ -23,7 +23,7 @@ describe("against 50 digits, |l| ≤ 50", () => {
       let worst = 0;
       for (const [i, l] of golden.logRatios.entries())
         worst = Math.max(worst, relativeError(d[part](l), golden.valueScoreWeight[name]![i]![at]!));
-      expect(worst, `${part}`).toBeLessThan(4e-13);
+      expect(worst, `${part}`).toBeLessThan(3e-14);
     }
   });
 
@@ -52,7 +52,7 @@ describe("against 50 digits, |l| ≤ 50", () => {
           else if (saturated[i] || Math.abs(expected) > 1e15) expect(Number.isFinite(computed[i])).toBe(true);
           else worst = Math.max(worst, relativeError(computed[i]!, expected));
         }
-        expect(worst, part).toBeLessThan(1e-5);
+        expect(worst, part).toBeLessThan(8e-6);
       }
     });
   });

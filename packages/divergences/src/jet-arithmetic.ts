@@ -1,4 +1,4 @@
-import type { Arithmetic } from "./arithmetic.ts";
+import type { Arithmetic, Formula } from "./arithmetic.ts";
 
 /** A value together with its first and second derivative with respect to one variable. */
 export interface Jet<X> {
@@ -32,8 +32,8 @@ export function jets<X>(m: Arithmetic<X>): Arithmetic<Jet<X>> {
     chain(a, m.power(a.value, -1), m.scale(m.power(a.value, -2), -1), m.scale(m.power(a.value, -3), 2));
   const signed = (a: Jet<X>): Jet<X> => ({
     value: a.value,
-    first: m.scale(a.first, 0),
-    second: m.scale(a.second, 0),
+    first: m.constant(a.first, 0),
+    second: m.constant(a.second, 0),
   });
   const multiply = (a: Jet<X>, b: Jet<X>): Jet<X> => ({
     value: m.multiply(a.value, b.value),
@@ -53,6 +53,11 @@ export function jets<X>(m: Arithmetic<X>): Arithmetic<Jet<X>> {
     add: (a, b) => both(a, b, m.add),
     subtract: (a, b) => both(a, b, m.subtract),
     multiply,
+    constant: (a, c) => ({
+      value: m.constant(a.value, c),
+      first: m.constant(a.first, 0),
+      second: m.constant(a.second, 0),
+    }),
     divide: (a, b) => multiply(a, reciprocal(b)),
     scale: (a, c) => each(a, (x) => m.scale(x, c)),
     shift: (a, c) => ({ ...a, value: m.shift(a.value, c) }),
@@ -71,7 +76,7 @@ export function jets<X>(m: Arithmetic<X>): Arithmetic<Jet<X>> {
         m.scale(m.power(a.value, c - 1), c),
         m.scale(m.power(a.value, c - 2), c * (c - 1)),
       ),
-    abs: (a) => chain(a, m.abs(a.value), m.sign(a.value), m.scale(a.value, 0)),
+    abs: (a) => chain(a, m.abs(a.value), m.sign(a.value), m.constant(a.value, 0)),
     sign: (a) => signed({ ...a, value: m.sign(a.value) }),
     sigmoid: (a) => {
       const p = m.sigmoid(a.value);
@@ -83,4 +88,9 @@ export function jets<X>(m: Arithmetic<X>): Arithmetic<Jet<X>> {
     positivePart: (a) => half(a, m.positivePart(a.value), 0.5),
     near: (a, radius, inside, outside) => both(inside, outside, (x, y) => m.near(a.value, radius, x, y)),
   };
+}
+
+/** A formula's exact derivative, as a formula. */
+export function slopeOf(formula: Formula): Formula {
+  return (l, m) => formula({ value: l, first: m.constant(l, 1), second: m.constant(l, 0) }, jets(m)).first;
 }

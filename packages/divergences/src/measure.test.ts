@@ -107,6 +107,56 @@ it("is estimated without bias from either side, within its standard error", () =
   expect(estimateDivergence(forwardKl, [-1000, 0], "model").value).toBeLessThan(Number.POSITIVE_INFINITY);
 });
 
+it("keeps what a target all but lacks: no weight is lost to a ratio beyond the largest exponent", () => {
+  // ½ log(½/T) + ½ log(½/(1 − T)), and T's share of the others.
+  for (const logTarget of [-45, -100, -400, -700]) {
+    const m = [Math.log(0.5), Math.log(0.5)];
+    const t = [logTarget, Math.log1p(-Math.exp(logTarget))];
+    const exact = 0.5 * (m[0]! - t[0]!) + 0.5 * (m[1]! - t[1]!);
+    expect(exactDivergence(reverseKl, m, t)).toBeCloseTo(exact, 9);
+    const onTensors = tokenDivergence(reverseKl, tf.tensor2d([m]), tf.tensor2d([t]));
+    expect(onTensors.dataSync()[0]! / exact).toBeCloseTo(1, 5);
+    const [slope] = tf
+      .grad((x) => tf.sum(tokenDivergence(reverseKl, x as tf.Tensor2D, tf.tensor2d([t]))))(tf.tensor2d([m]))
+      .dataSync();
+    expect(slope! / (0.5 * (m[0]! - t[0]!))).toBeCloseTo(1, 5);
+  }
+});
+
+it("takes masked vocabularies: −∞ on both sides counts nothing, on one side its price, and no gradient is NaN", () => {
+  const none = Number.NEGATIVE_INFINITY;
+  const half = Math.log(0.5);
+  const m = tf.tensor2d([
+    [half, half, none],
+    [half, half, none],
+    [0, none, none],
+    [none, half, half],
+  ]);
+  const t = tf.tensor2d([
+    [half, half, none],
+    [0, none, none],
+    [half, half, none],
+    [none, half, half],
+  ]);
+  const rows = (x: tf.Tensor2D) => x.arraySync();
+  for (const d of [...family, neymanChi2]) {
+    const found = tokenDivergence(d, m, t).dataSync();
+    for (const i of [0, 1, 2, 3]) {
+      const exact = exactDivergence(d, rows(m)[i]!, rows(t)[i]!);
+      if (Number.isFinite(exact)) expect(found[i]).toBeCloseTo(exact, 5);
+      else expect(found[i]).toBe(exact);
+    }
+    const slopes = tf
+      .grad((x) => tf.sum(tokenDivergence(d, x as tf.Tensor2D, t)))(m)
+      .dataSync();
+    for (const slope of slopes) expect(Number.isNaN(slope)).toBe(false);
+  }
+  const mask = tf.tensor1d([1, 0, 1, 0]);
+  const masked = tokenDivergence(reverseKl, m, t, { mask }).dataSync();
+  expect([masked[0], masked[1], masked[3]]).toEqual([0, 0, 0]);
+  expect(masked[2]).toBeCloseTo(Math.LN2, 6);
+});
+
 it("works token by token on tensors, and averages within sequences", () => {
   const m = tf.logSoftmax(
     tf.tensor2d([

@@ -29,30 +29,73 @@ export function exactDivergence(
   for (let i = 0; i < modelLogProbs.length; i++) {
     const model = modelLogProbs[i]!;
     const target = targetLogProbs[i]!;
-    if (target === Number.NEGATIVE_INFINITY) {
-      if (model !== Number.NEGATIVE_INFINITY) sum += Math.exp(model) * divergence.massLimits[1];
-    } else sum += Math.exp(target) * divergence.value(model - target);
+    if (model === target) continue;
+    // T·φ(l) = M·φ°(−l): written from the side that has more mass, neither overflows.
+    sum +=
+      model < target
+        ? priced(target, divergence.value(model - target))
+        : priced(model, divergence.dual().value(target - model));
   }
   return sum;
 }
 
+/** An infinite price stays infinite, however little mass pays it. */
+const priced = (logMass: number, price: number): number =>
+  price === Number.POSITIVE_INFINITY ? price : Math.exp(logMass) * price;
+
 /**
- * D_f of each token's distribution over the vocabulary, Σ_v T(v)·φ(log M(v) − log T(v)), differentiable.
+ * D_f of each token's distribution over the vocabulary, Σ_v T(v)·φ(log M(v) − log T(v)), differentiable on either side.
+ *
+ * Terms with M > T are taken as M(v)·φ°(log T − log M), which neither overflows nor loses what the target all but lacks. Logits of
+ * −∞ (masked vocabularies) count nothing where both sides have them, and f(0) or lim f(u)/u of the other side's mass where one has.
  *
  * @param modelLogProbs [tokens, vocabulary]
  * @param targetLogProbs [tokens, vocabulary]
+ * @param options.mask [tokens], 0 for tokens that count 0
  * @returns [tokens], in nats
  */
 export function tokenDivergence(
   divergence: Divergence,
   modelLogProbs: tf.Tensor2D,
   targetLogProbs: tf.Tensor2D,
+  options: { mask?: tf.Tensor1D } = {},
 ): tf.Tensor1D {
   tf.util.assertShapesMatch(modelLogProbs.shape, targetLogProbs.shape, "tokenDivergence: ");
-  return tf.sum(
-    tf.mul(tf.exp(targetLogProbs), divergence.value(tf.sub(modelLogProbs, targetLogProbs))),
-    1,
-  ) as tf.Tensor1D;
+  const { mask } = options;
+  if (mask) tf.util.assertShapesMatch(mask.shape, [modelLogProbs.shape[0]], "tokenDivergence's mask: ");
+  return tf.tidy(() => {
+    const difference = tf.sub(modelLogProbs, targetLogProbs);
+    const l = tf.where(untaped(tf.isFinite, difference), difference, tf.zerosLike(difference));
+    const model = tf.exp(modelLogProbs);
+    const target = tf.exp(targetLogProbs);
+    const terms = [
+      tf.mul(target, divergence.value(tf.minimum(l, 0))),
+      tf.mul(model, divergence.dual().value(tf.neg(tf.maximum(l, 0)))),
+      oneSided(target, untaped(hasAlone, targetLogProbs, modelLogProbs), divergence.massLimits[0]),
+      oneSided(model, untaped(hasAlone, modelLogProbs, targetLogProbs), divergence.massLimits[1]),
+    ];
+    const sum = tf.sum(tf.addN(terms), 1) as tf.Tensor1D;
+    return mask ? tf.where(tf.notEqual(mask, 0), sum, tf.zerosLike(sum)) : sum;
+  });
+}
+
+/** Where the first has mass and the second none. */
+const hasAlone = (logProbs: tf.Tensor, others: tf.Tensor): tf.Tensor =>
+  tf.logicalAnd(tf.isFinite(logProbs), tf.logicalNot(tf.isFinite(others)));
+
+/** A condition that no gradient is looked for through: comparisons have none, and asking for one throws. */
+function untaped(condition: (...x: tf.Tensor[]) => tf.Tensor, ...x: tf.Tensor[]): tf.Tensor {
+  const zeros = x.map(({ shape }) => shape);
+  return tf.customGrad((...inputs) => ({
+    value: condition(...(inputs.slice(0, x.length) as tf.Tensor[])),
+    gradFunc: () => zeros.map((shape) => tf.zeros(shape)),
+  }))(...x);
+}
+
+/** What mass costs where the other side has none; an infinite price is a constant, since its product with a gradient is NaN. */
+function oneSided(mass: tf.Tensor, where: tf.Tensor, price: number): tf.Tensor {
+  if (Number.isFinite(price)) return tf.mul(mass, tf.mul(tf.cast(where, "float32"), price));
+  return tf.where(where, tf.fill(mass.shape, price), tf.zerosLike(mass));
 }
 
 /**

@@ -22,6 +22,7 @@ export const numbers: Arithmetic<number> = {
   subtract: (a, b) => a - b,
   multiply: (a, b) => a * b,
   divide: (a, b) => a / b,
+  constant: (_, c) => c,
   scale: (a, c) => a * c,
   shift: (a, c) => a + c,
   exp: Math.exp,

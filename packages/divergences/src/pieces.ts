@@ -9,7 +9,7 @@ export function logHalfSum<X>(l: X, m: Arithmetic<X>): X {
 /** log cosh t without overflow, accurate near 0 where it is t²/2. */
 export function logCosh<X>(t: X, m: Arithmetic<X>): X {
   // The branch that is only read near 0 gets 0 elsewhere: it would overflow there.
-  const small = m.near(t, 1, t, m.scale(t, 0));
+  const small = m.near(t, 1, t, m.constant(t, 0));
   const inner = m.expm1(small);
   // cosh t − 1 = (eᵗ − 1)²/(2eᵗ)
   const excess = m.scale(m.divide(m.multiply(inner, inner), m.shift(inner, 1)), 0.5);

@@ -1,6 +1,9 @@
 import { defineDivergence } from "./define-divergence.ts";
 import type { Divergence } from "./divergence.ts";
 
+/** One object for each, since each has kernels that stay registered. */
+const byFactor = new WeakMap<Divergence, Map<number, Divergence>>();
+
 /**
  * c·D_f: value, score and weight times a positive constant.
  *
@@ -10,6 +13,14 @@ export function scaled(divergence: Divergence, factor: number): Divergence {
   if (!(factor > 0 && factor < Number.POSITIVE_INFINITY))
     throw new RangeError(`scaled: the factor is ${factor}, expected a positive finite number.`);
   if (factor === 1) return divergence;
+  const known = byFactor.get(divergence) ?? new Map<number, Divergence>();
+  byFactor.set(divergence, known);
+  const made = known.get(factor) ?? makeScaled(divergence, factor);
+  known.set(factor, made);
+  return made;
+}
+
+function makeScaled(divergence: Divergence, factor: number): Divergence {
   const { definition } = divergence;
   return defineDivergence(
     {
@@ -19,6 +30,8 @@ export function scaled(divergence: Divergence, factor: number): Divergence {
       weight: (l, m) => m.scale(definition.weight(l, m), factor),
       valueAtZero: factor * definition.valueAtZero,
       slopeAtInfinity: factor * definition.slopeAtInfinity,
+      scoreAtZero: factor * divergence.scoreLimits[0],
+      ...(definition.overflowsBelow && { overflowsBelow: true }),
       inverseScore: (score) => divergence.inverseScore(score / factor),
       dual: () => scaled(divergence.dual(), factor),
     },

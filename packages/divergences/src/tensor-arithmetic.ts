@@ -35,6 +35,7 @@ export const tensors: Arithmetic<tf.Tensor> = {
   subtract: (a, b) => tf.sub(a, b),
   multiply: (a, b) => tf.mul(a, b),
   divide: (a, b) => tf.div(a, b),
+  constant: (a, c) => tf.fill(a.shape, c),
   scale: (a, c) => (c === 1 ? a : tf.mul(a, c)),
   shift: (a, c) => tf.add(a, c),
   exp: (a) => tf.exp(a),

@@ -6,15 +6,16 @@ export function bradleyTerryConfidence(margins: ArrayLike<number>): number[] {
 }
 
 /**
- * The confidence of a choice between two answers as the larger Bradley–Terry probability, and whether the choice is the label.
+ * The confidence of a choice between two answers as the larger Bradley–Terry probability, and whether the choice is the label: 1, 0, or ½ for a tie,
+ * which every pair is before training.
  *
  * A pair always lists its label first, so sigmoid(Δ) alone has every outcome true; the choice is what can be wrong.
  */
-export function choiceOutcomes(margins: ArrayLike<number>): { confidences: number[]; outcomes: boolean[] } {
+export function choiceOutcomes(margins: ArrayLike<number>): { confidences: number[]; outcomes: number[] } {
   const probabilities = bradleyTerryConfidence(margins);
   return {
     confidences: probabilities.map((p) => Math.max(p, 1 - p)),
-    outcomes: Array.from(margins, (margin) => margin > 0),
+    outcomes: Array.from(margins, (margin) => (margin > 0 ? 1 : margin < 0 ? 0 : 0.5)),
   };
 }
 

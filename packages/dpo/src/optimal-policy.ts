@@ -6,7 +6,8 @@ import { checkAdmissible } from "./admissibility.ts";
  * sums to 1 (arXiv 2309.16240, theorem 1), found by bisection.
  *
  * @returns probabilities
- * @throws InadmissibleDivergenceError, where the formula does not hold; RangeError on lengths or beta
+ * @throws InadmissibleDivergenceError, where the formula does not hold; RangeError on lengths, beta, or a reference that is no distribution
+ *   with mass everywhere
  */
 export function optimalPolicy(
   reference: readonly number[],
@@ -18,6 +19,15 @@ export function optimalPolicy(
   if (reference.length !== rewards.length || reference.length === 0)
     throw new RangeError(`optimalPolicy: ${reference.length} probabilities and ${rewards.length} rewards.`);
   if (!(beta > 0)) throw new RangeError(`optimalPolicy: beta is ${beta}, expected a positive number.`);
+  reference.forEach((probability, i) => {
+    if (!(probability > 0))
+      throw new RangeError(
+        `optimalPolicy: the reference gives outcome ${i} the probability ${probability}; leave out what it never yields.`,
+      );
+  });
+  const referenceMass = reference.reduce((sum, p) => sum + p, 0);
+  if (!(Math.abs(referenceMass - 1) < 1e-6))
+    throw new RangeError(`optimalPolicy: the reference sums to ${referenceMass}, not to 1.`);
   const top = divergence.scoreLimits[1];
   const at = (lambda: number): number[] =>
     rewards.map((reward, i) => {

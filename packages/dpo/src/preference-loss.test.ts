@@ -2,12 +2,16 @@ import "@tensorflow/tfjs";
 import {
   alpha,
   divergence,
+  divergenceFromGenerator,
   forwardKl,
   jeffreys,
   jensenShannon,
+  neymanChi2,
   pearsonChi2,
   reverseKl,
+  softenedForwardKl,
   softenedReverseKl,
+  squaredHellinger,
   totalVariation,
 } from "@fdiv/divergences";
 import { valueAndGradients } from "@fdiv/tensor-core";
@@ -184,6 +188,10 @@ describe("other losses of the margin", () => {
     expect(() => loss({ loss: "hinge", labelSmoothing: 0.1 })).toThrow(/no label smoothing/);
     expect(() => loss({ labelSmoothing: 0.5 })).toThrow(/\[0, 0\.5\)/);
     expect(() => loss({ beta: 0 })).toThrow(/beta is 0/);
+    expect(() => loss({ loss: "ipoo" as never })).toThrow(/no loss "ipoo"; there are sigmoid/);
+    expect(() => loss({ labelSmoothing: Number.NaN })).toThrow(/label smoothing/);
+    expect(() => loss({ divergence: undefined as never })).toThrow(/divergence is missing/);
+    expect(() => loss({ labelSmothing: 0.1 } as never)).toThrow(/unknown option "labelSmothing"/);
     expect(() =>
       preferenceLoss(
         { ...logProbs, reference: { chosen: zeros(3), rejected: zeros(2) } },
@@ -205,12 +213,31 @@ it("sums its metrics over the batch, rewards under the divergence trained", () =
   expect(metrics["logps/chosen"]).toBeCloseTo(-1, 6);
 });
 
+it("refuses a custom divergence whose score at 0 is finite though it falls slowly", () => {
+  const d = divergenceFromGenerator(
+    { name: "slow power", generator: (u, m) => m.power(u, 1.1) },
+    { register: false },
+  );
+  expect(() => preferenceLoss(pairs([0], [0]), { divergence: d, beta: 1 })).toThrow(
+    InadmissibleDivergenceError,
+  );
+});
+
 describe("a tabular policy trained on every comparison", () => {
   const reference = [0.4, 0.3, 0.2, 0.1];
   const rewards = [0, 1, 2, -2];
   const beta = 0.5;
 
-  it.each([reverseKl, jensenShannon, alpha(0.5), forwardKl, jeffreys])("$name ends at π⋆", (d) => {
+  it.each([
+    reverseKl,
+    jensenShannon,
+    alpha(0.5),
+    forwardKl,
+    jeffreys,
+    squaredHellinger,
+    neymanChi2,
+    softenedForwardKl,
+  ])("$name ends at π⋆", (d) => {
     const logits = tf.variable(tf.tensor1d(reference.map(Math.log)));
     const logReference = tf.tensor1d(reference.map(Math.log));
     const duels = rewards

@@ -15,7 +15,8 @@ export interface PairLogProbs {
   reference: Pair;
 }
 
-export type PreferenceLossKind = "sigmoid" | "robust" | "hinge" | "ipo";
+const kinds = ["sigmoid", "robust", "hinge", "ipo"] as const;
+export type PreferenceLossKind = (typeof kinds)[number];
 
 export interface PreferenceLossOptions {
   divergence: Divergence;
@@ -46,7 +47,26 @@ export interface PreferenceLoss {
   saturated: tf.Tensor1D;
 }
 
-function checkOptions({ divergence, beta, loss = "sigmoid", ...options }: PreferenceLossOptions): void {
+/** Typed so that an option that is added is accepted too. */
+const optionNames: Record<keyof PreferenceLossOptions, true> = {
+  divergence: true,
+  beta: true,
+  loss: true,
+  labelSmoothing: true,
+  lengths: true,
+  allowInadmissible: true,
+};
+
+function checkOptions(given: PreferenceLossOptions): void {
+  const { divergence, beta, loss = "sigmoid", ...options } = given;
+  for (const name of Object.keys(given))
+    if (!(name in optionNames))
+      throw new RangeError(
+        `preferenceLoss: unknown option "${name}"; there are ${Object.keys(optionNames).join(", ")}.`,
+      );
+  if (!divergence) throw new RangeError("preferenceLoss: the divergence is missing, for instance reverseKl.");
+  if (!kinds.includes(loss))
+    throw new RangeError(`preferenceLoss: there is no loss "${loss}"; there are ${kinds.join(", ")}.`);
   if (!(beta > 0 && beta < Number.POSITIVE_INFINITY))
     throw new RangeError(`preferenceLoss: beta is ${beta}, expected a positive finite number.`);
   if (!options.allowInadmissible) checkAdmissible(divergence);
@@ -54,7 +74,7 @@ function checkOptions({ divergence, beta, loss = "sigmoid", ...options }: Prefer
     throw new RangeError(
       `preferenceLoss: IPO is derived for reverse-kl alone; ${divergence.name} needs another loss.`,
     );
-  if (options.labelSmoothing && loss !== "sigmoid" && loss !== "robust")
+  if ((options.labelSmoothing ?? 0) !== 0 && loss !== "sigmoid" && loss !== "robust")
     throw new RangeError(`preferenceLoss: the ${loss} loss has no label smoothing.`);
 }
 

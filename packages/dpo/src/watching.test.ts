@@ -23,7 +23,9 @@ it("keeps the two confidences apart", () => {
   const { confidences, outcomes } = choiceOutcomes([Math.log(3), -Math.log(3)]);
   expect(confidences[0]).toBeCloseTo(0.75, 12);
   expect(confidences[1]).toBeCloseTo(0.75, 12);
-  expect(outcomes).toEqual([true, false]);
+  expect(outcomes).toEqual([1, 0]);
+  // At the start every pair is a tie: a confidence of one half that is half right.
+  expect(choiceOutcomes([0, 0])).toEqual({ confidences: [0.5, 0.5], outcomes: [0.5, 0.5] });
   expect(meanTokenLikelihood([Math.log(0.25)], [2])[0]).toBeCloseTo(0.5, 12);
 });
 
@@ -35,4 +37,9 @@ it("under reverse KL the best policy is the reference tilted by exp(r/β)", () =
   optimalPolicy(reference, rewards, 0.7, reverseKl).forEach((p, i) => {
     expect(p).toBeCloseTo(tilted[i]! / total, 10);
   });
+});
+
+it("wants a reference that gives every outcome some probability", () => {
+  expect(() => optimalPolicy([0, 0.5, 0.5], [10, 0, 1], 1, reverseKl)).toThrow(/outcome 0 the probability 0/);
+  expect(() => optimalPolicy([0.5, 0.6], [0, 1], 1, reverseKl)).toThrow(/sums to 1\.1/);
 });

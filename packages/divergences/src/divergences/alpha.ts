@@ -31,6 +31,15 @@ export function alpha(alpha: number): Divergence {
   if (!Number.isFinite(alpha)) throw new RangeError(`alpha: α is ${alpha}, expected a finite number.`);
   if (alpha === 0) return reverseKl;
   if (alpha === 1) return forwardKl;
+  const made = byParameter.get(alpha) ?? makeAlpha(alpha);
+  byParameter.set(alpha, made);
+  return made;
+}
+
+/** One object for each α, since each has kernels that stay registered. */
+const byParameter = new Map<number, Divergence>();
+
+function makeAlpha(alpha: number): Divergence {
   return defineDivergence(
     {
       name: `alpha:${alpha}`,

@@ -9,7 +9,7 @@ export const reverseKl: Divergence = defineDivergence({
   aliases: ["rkl", "kl"],
   value: (l, m) => tilted(l, 1, m),
   score: (l) => l,
-  weight: (l, m) => m.shift(m.scale(l, 0), 1),
+  weight: (l, m) => m.constant(l, 1),
   valueAtZero: 1,
   slopeAtInfinity: Number.POSITIVE_INFINITY,
   inverseScore: (score) => score,

@@ -7,7 +7,7 @@ export const totalVariation: Divergence = defineDivergence({
   aliases: ["tv", "tvd"],
   value: (l, m) => m.scale(m.abs(m.expm1(l)), 0.5),
   score: (l, m) => m.scale(m.sign(l), 0.5),
-  weight: (l, m) => m.scale(l, 0),
+  weight: (l, m) => m.constant(l, 0),
   valueAtZero: 0.5,
   slopeAtInfinity: 0.5,
   dual: () => totalVariation,

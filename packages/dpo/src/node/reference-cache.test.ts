@@ -46,3 +46,18 @@ it("keeps no NaN and no short answer", async () => {
   await expect(cache.logProbs(sequences, () => [Number.NaN, 0])).rejects.toThrow(/sequence 0 is NaN/);
   await expect(cache.logProbs(sequences, () => [0])).rejects.toThrow(/1 log-probabilities came for 2/);
 });
+
+it("loses nothing that another process added meanwhile", async () => {
+  const folder = await place();
+  const [one, other] = [
+    await openReferenceCache(folder, identity),
+    await openReferenceCache(folder, identity),
+  ];
+  await one.logProbs([sequences[0]!], () => [-1]);
+  await other.logProbs([sequences[1]!], () => [-2]);
+  const third = await openReferenceCache(folder, identity);
+  const never = () => {
+    throw new Error("computed");
+  };
+  expect([...(await third.logProbs(sequences.slice(0, 2), never))]).toEqual([-1, -2]);
+});

@@ -78,6 +78,9 @@ export async function openReferenceCache(
             throw new RangeError(`reference cache: the log-probability of sequence ${i} is NaN.`);
           entries.set(keys[i]!, value);
         });
+        // Another process may have added to the file since it was read.
+        for (const [key, value] of await readEntries(file, tell))
+          if (!entries.has(key)) entries.set(key, value);
         await writeEntries(file, entries);
       }
       return Float32Array.from(keys, (key) => entries.get(key)!);
