@@ -131,3 +131,18 @@ if (Math.abs(value - 0.6606522) > 1e-6) throw new Error("loss " + value);
 console.log("Jensen–Shannon loss of the worked example:", value.toFixed(6));
 `,
 );
+installAndImport(
+  "divergences bundled",
+  ["@fdiv/divergences", "@fdiv/tensor-core"],
+  { ...tfjs, esbuild: JSON.parse(readFileSync(join(here, "package.json"), "utf8")).devDependencies.esbuild },
+  // A bundler may drop any module that claims to have no side effects: the names have to survive that.
+  `import { build } from "esbuild";
+const options = { bundle: true, platform: "node", format: "cjs", write: false, logLevel: "error" };
+const contents = 'import { divergence } from "@fdiv/divergences"; globalThis.found = divergence("jensen-shannon").score(0);';
+const { outputFiles } = await build({ ...options, stdin: { contents, resolveDir: process.cwd() } });
+const { createRequire } = await import("node:module");
+new Function("require", outputFiles[0].text)(createRequire(import.meta.url));
+if (globalThis.found !== 0) throw new Error("the bundle's score is " + globalThis.found);
+console.log("a bundle finds divergences by name,", Math.round(outputFiles[0].text.length / 1024), "KiB");
+`,
+);
