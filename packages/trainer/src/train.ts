@@ -53,7 +53,8 @@ export interface TrainCallbacks {
   onStep?(row: StepRow): void;
   onEvaluation?(step: number, metrics: Record<string, number>): void;
   onCheckpoint?(step: number, kind: "regular" | "best"): void;
-  onEnd?(result: TrainResult): void;
+  /** After `onStart`, however training ends; without a result when it failed. */
+  onEnd?(result: TrainResult | undefined): void;
 }
 
 export interface TrainOptions<M> {
@@ -79,9 +80,9 @@ export interface TrainOptions<M> {
   evaluate?(step: number): Promise<Record<string, number>>;
   /** Steps between evaluations; default an epoch. One more comes at the end. */
   evaluateEvery?: number;
-  /** What makes a checkpoint the best, of what `evaluate` returns. */
+  /** What makes a checkpoint the best, of what `evaluate` returns; a figure that is not finite never does. */
   best?: { metric: string; mode: "max" | "min" };
-  /** Stop after this many evaluations without a new best. */
+  /** Stop after this many evaluations without a new best; a run that stopped so stays stopped when resumed. */
   patience?: number;
   /** Steps between checkpoints; default an epoch. One more comes at the end. */
   checkpointEvery?: number;
@@ -122,6 +123,7 @@ export async function train<M>(options: TrainOptions<M>): Promise<TrainResult> {
 
   let stopped: TrainResult["stopped"] = "done";
   let lastRow: StepRow | undefined;
+  let result: TrainResult | undefined;
   let savedAt = resumed ? state.step : -1;
   const save = async (kind: "regular" | "best"): Promise<void> => {
     if (options.taskState) state.task = options.taskState.save();
@@ -141,6 +143,10 @@ export async function train<M>(options: TrainOptions<M>): Promise<TrainResult> {
   try {
     if (state.step === 0) await evaluate();
     while (state.step < steps) {
+      if (options.patience !== undefined && state.evaluationsWithoutGain >= options.patience) {
+        stopped = "no-gain";
+        break;
+      }
       if (signal?.aborted) {
         stopped = "interrupted";
         break;
@@ -149,29 +155,31 @@ export async function train<M>(options: TrainOptions<M>): Promise<TrainResult> {
       state.step += 1;
       await store?.row(lastRow);
       callbacks.onStep?.(lastRow);
-      if (state.step % evaluateEvery === 0 && state.step < steps) await evaluate();
-      if (options.patience !== undefined && state.evaluationsWithoutGain >= options.patience) {
-        stopped = "no-gain";
-        break;
-      }
+      // Before the checkpoint, which then knows of it: a run resumed from there repeats no evaluation.
+      if (state.step % evaluateEvery === 0 || state.step === steps) await evaluate();
       if (state.step % checkpointEvery === 0) await save("regular");
       // One turn of the event loop a step, so that a signal or a timer is heard.
       await new Promise((resolve) => setImmediate(resolve));
     }
     if (stopped !== "interrupted") await evaluate();
     if (savedAt !== state.step) await save("regular");
+    result = {
+      steps: state.step,
+      stopped,
+      ...(state.best && { best: state.best }),
+      ...(lastRow && { lastRow }),
+    };
+    return result;
   } catch (error) {
-    await store?.failure(error);
+    try {
+      await store?.failure(error);
+    } catch {
+      // What training failed of matters more than that it could not be written down.
+    }
     throw error;
+  } finally {
+    callbacks.onEnd?.(result);
   }
-  const result: TrainResult = {
-    steps: state.step,
-    stopped,
-    ...(state.best && { best: state.best }),
-    ...(lastRow && { lastRow }),
-  };
-  callbacks.onEnd?.(result);
-  return result;
 }
 
 /** Notes an evaluation's metric; true when it is the best so far. */
@@ -186,8 +194,10 @@ function noteBest(
     throw new Error(
       `train: evaluate returned no "${best.metric}"; it returned ${Object.keys(metrics).join(", ")}.`,
     );
+  // JSON has no NaN: one that was saved is null by now.
+  const known = Number.isFinite(state.best?.value) ? state.best?.value : undefined;
   const gained =
-    state.best === undefined || (best.mode === "max" ? value > state.best.value : value < state.best.value);
+    Number.isFinite(value) && (known === undefined || (best.mode === "max" ? value > known : value < known));
   state.evaluationsWithoutGain = gained ? 0 : state.evaluationsWithoutGain + 1;
   if (gained) state.best = { step: state.step, value };
   return gained;
