@@ -77,7 +77,7 @@ export function parseHeader(json: Uint8Array, fileBytes: number, source: string)
   )) {
     if (entry.byteOffset !== end)
       throw new SafetensorsError(
-        `${source}: tensor "${name}" begins at byte ${entry.byteOffset}, the one before it ends at ${end}.`,
+        `${source}: tensor "${shown(name)}" begins at byte ${entry.byteOffset}, the one before it ends at ${end}.`,
       );
     end += entry.byteLength;
   }
@@ -107,28 +107,40 @@ function parseJson(json: Uint8Array, source: string): Record<string, unknown> {
     throw new SafetensorsError(`${source}: the header is no JSON object.`);
   const repeated = repeatedKey(text);
   if (repeated !== undefined)
-    throw new SafetensorsError(`${source}: tensor "${repeated}" is declared twice.`);
+    throw new SafetensorsError(`${source}: tensor "${shown(repeated)}" is declared twice.`);
   return tree as Record<string, unknown>;
 }
 
-/** A key that the outermost object holds twice; JSON.parse would keep the last one silently. */
+/** A key that the outermost object of valid JSON holds twice; JSON.parse would keep the last one silently. */
 function repeatedKey(text: string): string | undefined {
   const seen = new Set<string>();
-  const token = /"(?:[^"\\]|\\.)*"|[{}[\]:]/g;
   let depth = 0;
-  let candidate: string | undefined;
-  for (let match = token.exec(text); match; match = token.exec(text)) {
-    const [piece] = match;
-    if (piece === "{" || piece === "[") depth++;
-    else if (piece === "}" || piece === "]") depth--;
-    else if (piece === ":" && depth === 1 && candidate !== undefined) {
-      if (seen.has(candidate)) return candidate;
-      seen.add(candidate);
+  // Character by character: a pattern would recurse over a name of megabytes.
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at];
+    if (character === "{" || character === "[") depth++;
+    else if (character === "}" || character === "]") depth--;
+    else if (character === '"') {
+      const start = at;
+      for (at++; text[at] !== '"'; at++) if (text[at] === "\\") at++;
+      if (depth !== 1 || !isKey(text, at + 1)) continue;
+      const key = JSON.parse(text.slice(start, at + 1)) as string;
+      if (seen.has(key)) return key;
+      seen.add(key);
     }
-    candidate = piece.startsWith('"') && depth === 1 ? (JSON.parse(piece) as string) : undefined;
   }
   return undefined;
 }
+
+/** Whether a colon follows, after blanks: what was just read names a value. */
+function isKey(text: string, from: number): boolean {
+  let at = from;
+  while (at < text.length && " \t\n\r".includes(text[at]!)) at++;
+  return text[at] === ":";
+}
+
+/** A name as messages show it; it may be megabytes long. */
+const shown = (name: string): string => (name.length > 200 ? `${name.slice(0, 200)}…` : name);
 
 function checkMetadata(value: unknown, source: string): Record<string, string> {
   const fits =
@@ -143,10 +155,12 @@ function checkMetadata(value: unknown, source: string): Record<string, string> {
 const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 function checkEntry(name: string, value: unknown, dataOffset: number, source: string): SafetensorsEntry {
-  const where = `${source}: tensor "${name.slice(0, 200)}"`;
+  const where = `${source}: tensor "${shown(name)}"`;
   const { dtype, shape, data_offsets: offsets } = (value ?? {}) as Record<string, unknown>;
   if (typeof dtype !== "string" || !Object.hasOwn(elementBytes, dtype))
-    throw new SafetensorsError(`${where} has the unknown type ${JSON.stringify(dtype)?.slice(0, 40)}.`);
+    throw new SafetensorsError(
+      `${where} has the unknown type ${typeof dtype === "string" ? JSON.stringify(dtype.slice(0, 40)) : `of a ${typeof dtype}`}.`,
+    );
   if (!Array.isArray(shape) || shape.length > 16 || !shape.every(isSize))
     throw new SafetensorsError(`${where} has a shape that is no list of sizes.`);
   if (

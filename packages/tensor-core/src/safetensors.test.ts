@@ -73,6 +73,43 @@ it.each<[string, Uint8Array, RegExp]>([
   expect(() => parseSafetensors(bytes, "x.safetensors")).toThrow(/x\.safetensors/);
 });
 
+it("refuses names of megabytes and nests without end, in messages that a person can read", () => {
+  const name = "a".repeat(32e6);
+  const nest = `${"[".repeat(2e5)}${"]".repeat(2e5)}`;
+  for (const header of [
+    `{"${name}":1}`,
+    `{"${name}":1,"${name}":2}`,
+    `{"${name.slice(0, 1e6)}":{"dtype":"U8","shape":[1],"data_offsets":[4,5]}}`,
+    `{"a":{"dtype":${nest}}}`,
+    `{"a":{"dtype":"U8","shape":${nest}}}`,
+    `{"a":${nest}}`,
+    nest,
+    '{"\\\\":'.repeat(1e5),
+  ])
+    try {
+      parseSafetensors(file(header));
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({ name: "SafetensorsError" });
+      expect((error as Error).message.length).toBeLessThan(400);
+    }
+});
+
+it("finds a name that is declared twice, whatever stands between, and takes no value for a name", () => {
+  const entry = '{"dtype":"U8","shape":[0],"data_offsets":[0,0]}';
+  const parse = (header: string) => [...parseSafetensors(file(header)).tensors.keys()];
+  expect(() => parse(`{ "a" : ${entry} , "\\"b\\\\" :${entry},\n"a"\t: ${entry}}`)).toThrow(
+    /"a" is declared twice/,
+  );
+  expect(parse(`{"U8":${entry},"dtype":${entry},"\\\\":${entry},"\\"":${entry}}`)).toEqual([
+    "U8",
+    "dtype",
+    "\\",
+    '"',
+  ]);
+  expect(parse(`{"__metadata__":{"a":"a","x":"{["},"a":${entry},"x":${entry}}`)).toEqual(["a", "x"]);
+});
+
 it("never does worse than a typed error on noise", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {

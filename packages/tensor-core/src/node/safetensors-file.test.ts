@@ -1,9 +1,35 @@
 import { mkdtemp, readdir, readFile, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { parseSafetensors } from "../safetensors.ts";
 import { openSafetensors, writeSafetensors } from "./safetensors-file.ts";
+
+/** Writes that still succeed, and the paths that were synced. */
+const full = vi.hoisted(() => ({ after: Number.POSITIVE_INFINITY }));
+const opened = vi.hoisted(() => [] as string[]);
+
+vi.mock("node:fs/promises", async (original) => {
+  const real = await original<typeof import("node:fs/promises")>();
+  const open: typeof real.open = async (path, ...rest) => {
+    const handle = await real.open(path, ...rest);
+    const [write, sync] = [handle.writeFile.bind(handle), handle.sync.bind(handle)];
+    handle.writeFile = async (...data) => {
+      if (full.after-- > 0) return write(...data);
+      throw Object.assign(new Error("ENOSPC: no space left on device, write"), { code: "ENOSPC" });
+    };
+    handle.sync = async () => {
+      opened.push(String(path));
+      return sync();
+    };
+    return handle;
+  };
+  return { ...real, open };
+});
+
+afterEach(() => {
+  full.after = Number.POSITIVE_INFINITY;
+});
 
 const folder = () => mkdtemp(join(tmpdir(), "fdiv-safetensors-"));
 
@@ -44,6 +70,45 @@ it("leaves the old file and no half-written one when a tensor fails", async () =
     data: () => Promise.reject(new Error("lost")),
   };
   await expect(writeSafetensors(path, [failing])).rejects.toThrow("lost");
+  expect(await readFile(path, "utf8")).toBe("old");
+  expect(await readdir(place)).toEqual(["model.safetensors"]);
+});
+
+it("takes entries from an async iterable", async () => {
+  const path = join(await folder(), "model.safetensors");
+  async function* entries() {
+    for (const n of [1, 2]) {
+      await null;
+      yield { name: `t${n}`, dtype: "F32" as const, shape: [n], data: new Float32Array(n).fill(n) };
+    }
+  }
+  await writeSafetensors(path, entries());
+  const parsed = parseSafetensors(new Uint8Array(await readFile(path)));
+  expect([...parsed.readFloat32("t2")]).toEqual([2, 2]);
+  expect([...parsed.tensors.keys()]).toEqual(["t1", "t2"]);
+});
+
+it("syncs the file before, and its folder after, the rename", async () => {
+  const place = await folder();
+  const path = join(place, "model.safetensors");
+  opened.length = 0;
+  await writeSafetensors(path, [{ name: "a", dtype: "F32", shape: [1], data: Float32Array.of(1) }]);
+  expect(opened).toEqual([`${path}.${process.pid}.part`, place]);
+});
+
+it("says in one sentence that the disk is full, and leaves the old file", async () => {
+  const place = await folder();
+  const path = join(place, "model.safetensors");
+  await writeFile(path, "old");
+  full.after = 1;
+  const data = Float32Array.of(1);
+  const writing = writeSafetensors(path, [{ name: "a", dtype: "F32", shape: [1], data }]);
+  await expect(writing).rejects.toThrow(
+    expect.objectContaining({
+      name: "DiskFullError",
+      message: `The disk is full: ${path} does not fit on it. What was there before is unchanged.`,
+    }),
+  );
   expect(await readFile(path, "utf8")).toBe("old");
   expect(await readdir(place)).toEqual(["model.safetensors"]);
 });

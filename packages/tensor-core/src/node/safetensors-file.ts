@@ -8,6 +8,8 @@ import {
   type SafetensorsEntry,
   SafetensorsError,
 } from "../safetensors-header.ts";
+import { namingFullDisk } from "./disk-full.ts";
+import { syncFolder } from "./sync-folder.ts";
 
 export interface SafetensorsFile {
   metadata: Record<string, string>;
@@ -74,32 +76,40 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 }
 
 /**
- * Writes a safetensors file tensor by tensor; data given as functions is asked for one at a time. The file is complete or absent:
- * written beside its place, synced, renamed; an old one stays when anything fails, a full disk included.
+ * Writes a safetensors file tensor by tensor. The header needs every name and shape first, so the entries are gathered before anything
+ * is written; data given as functions is asked for one at a time. The file is complete or absent: written beside its place, synced,
+ * renamed, and its folder synced; an old one stays when anything fails.
+ *
+ * @throws DiskFullError when it does not fit, SafetensorsError when data is not of its type and shape
  */
 export async function writeSafetensors(
   path: string,
-  tensors: Iterable<TensorToWrite>,
+  tensors: Iterable<TensorToWrite> | AsyncIterable<TensorToWrite>,
   metadata?: Record<string, string>,
 ): Promise<void> {
-  const list = [...tensors];
+  const list: TensorToWrite[] = [];
+  for await (const tensor of tensors) list.push(tensor);
+  const header = encodeHeader(list, metadata);
   const beside = `${path}.${process.pid}.part`;
   await mkdir(dirname(path), { recursive: true });
   try {
-    const handle = await open(beside, "w");
-    try {
-      await handle.writeFile(encodeHeader(list, metadata));
-      for (const tensor of list)
-        await handle.writeFile(
-          bytesOf(tensor, typeof tensor.data === "function" ? await tensor.data() : tensor.data),
-        );
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(beside, path);
+    await namingFullDisk(`${path} does not fit on it. What was there before is unchanged.`, async () => {
+      const handle = await open(beside, "w");
+      try {
+        await handle.writeFile(header);
+        for (const tensor of list)
+          await handle.writeFile(
+            bytesOf(tensor, typeof tensor.data === "function" ? await tensor.data() : tensor.data),
+          );
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+      await rename(beside, path);
+    });
   } catch (error) {
     await rm(beside, { force: true });
     throw error;
   }
+  await syncFolder(dirname(path));
 }
