@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
@@ -85,14 +85,30 @@ export async function writeCheckpoint(
       await handle.close();
     }
     await syncFolder(beside);
-    await rm(place, { recursive: true, force: true });
+    // The old one stays beside until the new one is in place: a power cut between the two must not lose both.
+    const aside = asideOf(place);
+    await rm(aside, { recursive: true, force: true });
+    if (existsSync(place)) await rename(place, aside);
     await rename(beside, place);
+    await rm(aside, { recursive: true, force: true });
   } catch (error) {
     await rm(beside, { recursive: true, force: true });
     throw error;
   }
   await syncFolder(folder);
   return place;
+}
+
+const asideOf = (place: string): string => `${place}.aside`;
+
+/** Puts back a checkpoint that a killed process had moved aside, and removes what it left half-written of it. */
+export async function recoverCheckpoint(folder: string, name: string): Promise<void> {
+  const place = join(folder, name);
+  if (!existsSync(place) && existsSync(asideOf(place))) await rename(asideOf(place), place);
+  await rm(asideOf(place), { recursive: true, force: true });
+  const names = await readdir(folder);
+  for (const half of names.filter((entry) => entry.startsWith(`${name}.`) && entry.endsWith(".part")))
+    await rm(join(folder, half), { recursive: true, force: true });
 }
 
 /** The steps of the checkpoints in a folder, newest first. */
@@ -174,20 +190,33 @@ async function readTensors(path: string): Promise<Map<string, tf.Tensor>> {
   }
 }
 
-/** The newest checkpoint that is whole; damaged ones are passed over and told. */
+/**
+ * The newest checkpoint that is whole; damaged ones are passed over and told. Undefined where there is none at all.
+ *
+ * @throws CheckpointError when there are some and none is whole, since starting anew would drop what the run has written
+ */
 export async function readLastCheckpoint(
   folder: string,
   target: Omit<CheckpointContents, "state">,
   tell: (message: string) => void,
 ): Promise<TrainState | undefined> {
-  for (const step of await listCheckpoints(folder)) {
+  const steps = await listCheckpoints(folder);
+  for (const step of steps) {
+    await recoverCheckpoint(folder, nameOf(step));
     const place = join(folder, nameOf(step));
     try {
       return await readCheckpoint(place, target);
     } catch (error) {
       if (!(error instanceof CheckpointError) || /another configuration/.test(error.message)) throw error;
-      tell(`${error.message} The one before it is used.`);
+      tell(
+        `${error.message} ${step === steps.at(-1) ? "There is none before it." : "The one before it is tried."}`,
+      );
     }
   }
+  if (steps.length > 0)
+    throw new CheckpointError(
+      `${folder}: none of the ${steps.length} checkpoints is whole, so the run can't continue. Nothing was changed; ` +
+        "restore one from a copy, or choose another output to start anew.",
+    );
   return undefined;
 }

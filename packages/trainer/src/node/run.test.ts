@@ -1,7 +1,7 @@
 import "@tensorflow/tfjs";
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readdir, readFile, truncate, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -62,8 +62,63 @@ it("passes over a damaged checkpoint and says so", async () => {
   const { weights } = await tinyRun(directory);
   const [, last] = (await readdir(join(directory, "checkpoints"))).sort();
   await truncate(join(directory, "checkpoints", last!, "parameters.safetensors"), 20);
-  const resumed = await tinyRun(directory, { resume: true });
+  const told: string[] = [];
+  const resumed = await tinyRun(directory, { resume: true, tell: (message) => told.push(message) });
   expect(resumed.weights).toEqual(weights);
+  expect(told).toEqual([
+    expect.stringMatching(/parameters\.safetensors is damaged.*The one before it is tried/),
+  ]);
+});
+
+it("refuses to continue when no checkpoint is whole, or another run's, and changes nothing", async () => {
+  const directory = join(await place(), "a");
+  await tinyRun(directory);
+  const texts = () =>
+    Promise.all(["metrics.jsonl", "config.json"].map((name) => readFile(join(directory, name), "utf8")));
+  const before = await texts();
+  await expect(tinyRun(directory, { resume: true, fingerprint: "other", steps: 90 })).rejects.toThrow(
+    /another configuration/,
+  );
+  expect(await texts()).toEqual(before);
+  for (const name of await readdir(join(directory, "checkpoints")))
+    await truncate(join(directory, "checkpoints", name, "parameters.safetensors"), 20);
+  await expect(tinyRun(directory, { resume: true })).rejects.toThrow(/none of the 2 checkpoints is whole/);
+  expect(await texts()).toEqual(before);
+});
+
+it("adds nothing to a run that is finished, or that stopped for want of gain", async () => {
+  const done = join(await place(), "a");
+  const early = join(await place(), "a");
+  const stops = { patience: 2, sizes: [3, 2, 1] };
+  const first = await tinyRun(done, { checkpointEvery: 10 });
+  const stopped = await tinyRun(early, stops);
+  expect(stopped.result).toMatchObject({ stopped: "no-gain", steps: 20, best: { step: 0, value: 3 } });
+  const curves = [await curve(done), await curve(early)];
+  for (let i = 0; i < 2; i++) {
+    expect((await tinyRun(done, { checkpointEvery: 10, resume: true })).weights).toEqual(first.weights);
+    const again = await tinyRun(early, { ...stops, resume: true });
+    expect(again.result).toMatchObject({ stopped: "no-gain", steps: 20 });
+    expect(again.weights).toEqual(stopped.weights);
+  }
+  expect([await curve(done), await curve(early)]).toEqual(curves);
+});
+
+it("never takes NaN for the best", async () => {
+  const { result } = await tinyRun(join(await place(), "a"), {
+    sizes: [Number.NaN, 1, Number.NaN, 2],
+    steps: 30,
+  });
+  expect(result.best?.step).toBe(30);
+});
+
+it("puts back the best checkpoint that a killed process had moved aside", async () => {
+  const directory = join(await place(), "a");
+  await tinyRun(directory);
+  await rename(join(directory, "best"), join(directory, "best.aside"));
+  await mkdir(join(directory, "best.12345.part"));
+  await tinyRun(directory, { resume: true });
+  const names = (await readdir(directory)).filter((name) => name.startsWith("best"));
+  expect(names).toEqual(["best"]);
 });
 
 it("overwrites no run, and shares no directory", async () => {

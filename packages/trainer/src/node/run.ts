@@ -5,7 +5,13 @@ import type { Optimizer } from "@fdiv/tensor-core";
 import type * as tf from "@tensorflow/tfjs-core";
 import { NonFiniteError } from "../non-finite.ts";
 import type { RunStore } from "../train.ts";
-import { pruneCheckpoints, readCheckpoint, readLastCheckpoint, writeCheckpoint } from "./checkpoint.ts";
+import {
+  pruneCheckpoints,
+  readCheckpoint,
+  readLastCheckpoint,
+  recoverCheckpoint,
+  writeCheckpoint,
+} from "./checkpoint.ts";
 import { writeDurably } from "./durable-file.ts";
 import { type MetricsFile, openMetricsFile } from "./metrics-file.ts";
 import { lockRun } from "./run-lock.ts";
@@ -61,8 +67,12 @@ export async function openRun(options: RunOptions): Promise<Run> {
     events ??= await openEventFile(directory);
     return { metrics, events };
   };
+  const writeConfig = () =>
+    writeDurably(join(directory, "config.json"), `${JSON.stringify(options.config, null, 2)}\n`);
   try {
-    await writeDurably(join(directory, "config.json"), `${JSON.stringify(options.config, null, 2)}\n`);
+    await recoverCheckpoint(directory, "best");
+    // A run that is continued keeps its configuration until the checkpoint is known to be of the same.
+    if (!options.resume) await writeConfig();
   } catch (error) {
     await unlock();
     throw error;
@@ -71,6 +81,7 @@ export async function openRun(options: RunOptions): Promise<Run> {
     directory,
     async resume() {
       const state = await readLastCheckpoint(checkpoints, target, tell);
+      await writeConfig();
       metrics = await openMetricsFile(metricsPath);
       await metrics.cutAfter(state?.step ?? -1);
       events = await openEventFile(directory, state?.step ?? -1);

@@ -1,7 +1,7 @@
 import "@tensorflow/tfjs";
 import { adamW, random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { shuffledBatches, train } from "../index.ts";
+import { shuffledBatches, type TrainCallbacks, train } from "../index.ts";
 import { openRun } from "./index.ts";
 
 // A tiny regression as a run of its own: `tiny-run.testing.ts DIRECTORY [resume]`; slow enough to be killed in the middle.
@@ -21,12 +21,25 @@ export async function tinyRun(
     microBatchLength = 3,
     delay = 0,
     poison = -1,
+    fingerprint = "tiny",
+    checkpointEvery = 7,
+    patience,
+    sizes,
+    tell,
+    callbacks,
   }: {
     resume?: boolean;
     steps?: number;
     microBatchLength?: number;
     delay?: number;
     poison?: number;
+    fingerprint?: string;
+    checkpointEvery?: number;
+    patience?: number;
+    /** What the evaluations say, in turn, in place of the weights' size. */
+    sizes?: number[];
+    tell?: (message: string) => void;
+    callbacks?: TrainCallbacks;
   } = {},
 ) {
   const weight = tf.tidy(() => tf.variable(tf.zeros([3, 1]), true));
@@ -37,8 +50,9 @@ export async function tinyRun(
     parameters,
     optimizer,
     config: { steps },
-    fingerprint: "tiny",
+    fingerprint,
     resume,
+    ...(tell && { tell }),
   });
   const batches = shuffledBatches({
     rows: tinyRows,
@@ -68,12 +82,16 @@ export async function tinyRun(
       },
       examples: (rows) => rows.length,
       describe: (rows) => rows.map((row) => row.y),
-      evaluate: async () => ({ size: tf.tidy(() => tf.sum(tf.abs(weight)).dataSync()[0]!) }),
+      evaluate: async (step) => ({
+        size: sizes?.[step / 10] ?? tf.tidy(() => tf.sum(tf.abs(weight)).dataSync()[0]!),
+      }),
       evaluateEvery: 10,
       best: { metric: "size", mode: "max" },
       steps,
       learningRate: 0.05,
-      checkpointEvery: 7,
+      checkpointEvery,
+      ...(patience !== undefined && { patience }),
+      ...(callbacks && { callbacks }),
       store,
       resume,
     });
