@@ -50,7 +50,7 @@ async function startNative(name: string, wantsGpu: boolean): Promise<{ detail: s
   restoreRemovedUtil();
   process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
   const library = (await import(name)) as { default?: NativeLibrary } & NativeLibrary;
-  await tf.setBackend("tensorflow");
+  if (!(await tf.setBackend("tensorflow"))) throw new Error("its backend did not start");
   await tf.ready();
   const backend = tf.backend() as unknown as {
     isUsingGpuDevice?: boolean;
@@ -110,7 +110,7 @@ const candidates: Candidate[] = [
     remedy: "npm i @tensorflow/tfjs",
     async start() {
       if (!tf.findBackendFactory("cpu")) await import("@tensorflow/tfjs-backend-cpu");
-      await tf.setBackend("cpu");
+      if (!(await tf.setBackend("cpu"))) throw new Error("its backend did not start");
       await tf.ready();
       // It would advertise TensorFlow.js' Node binding; what was found, and what else there is, `fdiv doctor` says.
       (tf.backend() as unknown as { firstUse: boolean }).firstUse = false;
