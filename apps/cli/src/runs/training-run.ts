@@ -5,7 +5,7 @@ import { type CausalLm, trainableParameters } from "@fdiv/models";
 import { saveAdapter, saveCausalLm } from "@fdiv/models/node";
 import { adamW } from "@fdiv/tensor-core";
 import { type BatchSource, schedule, type TrainOptions, type TrainResult, train } from "@fdiv/trainer";
-import { openRun, writeDurably } from "@fdiv/trainer/node";
+import { openRun } from "@fdiv/trainer/node";
 import type { DpoConfig, SftConfig } from "../config/schemas.ts";
 import { Interrupted } from "../failure.ts";
 import type { Session } from "../session.ts";
@@ -55,13 +55,13 @@ export async function runTraining<M>(run: TrainingRun<M>, session: Session): Pro
     parameters,
     optimizer,
     config,
+    texts: { "data-report.txt": `${run.dataReport}\n` },
     fingerprint,
     resume: run.resume,
     keep: config.keep,
     tell: session.warn,
   });
   try {
-    await writeDurably(join(output, "data-report.txt"), `${run.dataReport}\n`);
     const shown = session.progress({ label: run.label });
     const { callbacks = {} } = run.task;
     const result = await train({

@@ -59,8 +59,7 @@ export async function startWasm({ threads }: { threads: number }): Promise<WasmS
     }
   }
   library.setWasmPaths(`${join(folder, "wasm-out")}/`);
-  await tf.setBackend("wasm");
-  await tf.ready();
+  await startRegistered();
   const attached = attach(1);
   reason = [reason, attached.reason].filter(Boolean).join("; ");
   return { threads: 1, kernels: attached.kernels, ...(reason && { reason }) };
@@ -110,7 +109,11 @@ async function startThreaded(
   const backend = new library.BackendWasm(module);
   tf.removeBackend("wasm");
   tf.registerBackend("wasm", () => backend, 5);
-  await tf.setBackend("wasm");
+  await startRegistered();
+}
+
+async function startRegistered(): Promise<void> {
+  if (!(await tf.setBackend("wasm"))) throw new Error("TensorFlow.js could not start its wasm backend");
   await tf.ready();
 }
 

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Optimizer } from "@fdiv/tensor-core";
-import { openSafetensors, writeSafetensors } from "@fdiv/tensor-core/node";
+import { openSafetensors, syncFolder, writeSafetensors } from "@fdiv/tensor-core/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TrainState } from "../train.ts";
-import { syncFolder } from "./durable-file.ts";
+import { writeDurably } from "./durable-file.ts";
 
 const format = 1;
 const files = ["parameters.safetensors", "optimizer.safetensors"] as const;
@@ -24,6 +24,12 @@ interface Manifest {
 /** A checkpoint that can't be used; the message says why. */
 export class CheckpointError extends Error {
   override name = "CheckpointError";
+  /** `damaged`: an older one may do. `foreign`: made by a run of another configuration, data or model, as the older ones are. */
+  readonly kind: "damaged" | "foreign";
+  constructor(message: string, kind: CheckpointError["kind"] = "damaged") {
+    super(message);
+    this.kind = kind;
+  }
 }
 
 const stepOf = (name: string): number => Number(/^step-(\d{9})$/.exec(name)?.[1] ?? Number.NaN);
@@ -77,20 +83,8 @@ export async function writeCheckpoint(
         await Promise.all(files.map(async (file) => [file, await digest(join(beside, file))] as const)),
       ),
     };
-    const handle = await open(join(beside, "state.json"), "w");
-    try {
-      await handle.writeFile(`${JSON.stringify(manifest, null, 2)}\n`);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await syncFolder(beside);
-    // The old one stays beside until the new one is in place: a power cut between the two must not lose both.
-    const aside = asideOf(place);
-    await rm(aside, { recursive: true, force: true });
-    if (existsSync(place)) await rename(place, aside);
-    await rename(beside, place);
-    await rm(aside, { recursive: true, force: true });
+    await writeDurably(join(beside, "state.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+    await putInPlace(beside, place);
   } catch (error) {
     await rm(beside, { recursive: true, force: true });
     throw error;
@@ -101,6 +95,23 @@ export async function writeCheckpoint(
 
 const asideOf = (place: string): string => `${place}.aside`;
 
+/** Replaces one folder by another; the old one stays beside until the new one is in place, so that a power cut loses not both. */
+async function putInPlace(beside: string, place: string): Promise<void> {
+  const aside = asideOf(place);
+  const replaces = existsSync(place);
+  if (replaces) {
+    await rm(aside, { recursive: true, force: true });
+    await rename(place, aside);
+  }
+  try {
+    await rename(beside, place);
+  } catch (error) {
+    if (replaces) await rename(aside, place);
+    throw error;
+  }
+  await rm(aside, { recursive: true, force: true });
+}
+
 /** Puts back a checkpoint that a killed process had moved aside, and removes what it left half-written of it. */
 export async function recoverCheckpoint(folder: string, name: string): Promise<void> {
   const place = join(folder, name);
@@ -109,6 +120,13 @@ export async function recoverCheckpoint(folder: string, name: string): Promise<v
   const names = await readdir(folder);
   for (const half of names.filter((entry) => entry.startsWith(`${name}.`) && entry.endsWith(".part")))
     await rm(join(folder, half), { recursive: true, force: true });
+}
+
+/** Puts back every checkpoint of a folder that a killed process had moved aside. */
+async function recoverAll(folder: string): Promise<void> {
+  const names = await readdir(folder).catch(() => [] as string[]);
+  for (const name of names)
+    if (name.endsWith(".aside")) await recoverCheckpoint(folder, name.slice(0, -".aside".length));
 }
 
 /** The steps of the checkpoints in a folder, newest first. */
@@ -156,6 +174,7 @@ export async function readCheckpoint(
   if (manifest.fingerprint !== target.fingerprint)
     throw new CheckpointError(
       `${place} was made by a run with another configuration or other data; resume with those, or choose another output.`,
+      "foreign",
     );
   for (const file of files) {
     const found = await digest(join(place, file)).catch(() => "missing");
@@ -168,7 +187,10 @@ export async function readCheckpoint(
     for (const [name, variable] of target.parameters) {
       const saved = parameters.get(name);
       if (!saved || !tf.util.arraysEqual(saved.shape, variable.shape))
-        throw new CheckpointError(`${place}: parameter ${name} is missing or has another shape.`);
+        throw new CheckpointError(
+          `${place}: parameter ${name} is missing or has another shape; was it made with another model?`,
+          "foreign",
+        );
     }
     for (const [name, variable] of target.parameters) variable.assign(parameters.get(name)!);
     target.optimizer.load({ tensors: moments, iteration: manifest.iteration });
@@ -200,14 +222,14 @@ export async function readLastCheckpoint(
   target: Omit<CheckpointContents, "state">,
   tell: (message: string) => void,
 ): Promise<TrainState | undefined> {
+  await recoverAll(folder);
   const steps = await listCheckpoints(folder);
   for (const step of steps) {
-    await recoverCheckpoint(folder, nameOf(step));
     const place = join(folder, nameOf(step));
     try {
       return await readCheckpoint(place, target);
     } catch (error) {
-      if (!(error instanceof CheckpointError) || /another configuration/.test(error.message)) throw error;
+      if (!(error instanceof CheckpointError) || error.kind === "foreign") throw error;
       tell(
         `${error.message} ${step === steps.at(-1) ? "There is none before it." : "The one before it is tried."}`,
       );

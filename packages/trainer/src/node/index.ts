@@ -5,7 +5,7 @@ export {
   readLastCheckpoint,
   writeCheckpoint,
 } from "./checkpoint.ts";
-export { syncFolder, writeDurably } from "./durable-file.ts";
+export { writeDurably } from "./durable-file.ts";
 export { type MetricsFile, openMetricsFile } from "./metrics-file.ts";
 export { duration, type ProgressOptions, progress } from "./progress.ts";
 export { openRun, type Run, RunExistsError, type RunOptions } from "./run.ts";

@@ -1,4 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
+import { namingFullDisk } from "@fdiv/tensor-core/node";
 
 /** A file of JSON lines that a resumed run cuts back to its checkpoint. */
 export interface MetricsFile {
@@ -14,7 +15,10 @@ export async function openMetricsFile(path: string): Promise<MetricsFile> {
   const handle: FileHandle = await open(path, "a+");
   return {
     async append(line) {
-      await handle.appendFile(`${JSON.stringify(line)}\n`);
+      await namingFullDisk(
+        `${path} can't grow. The checkpoints written before are whole; free some room and resume.`,
+        () => handle.appendFile(`${JSON.stringify(line)}\n`),
+      );
     },
     async cutAfter(step) {
       const text = await handle.readFile({ encoding: "utf8" });

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { link, open, readFile, realpath, rename, rm, unlink, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { namingFullDisk } from "@fdiv/tensor-core/node";
 
 /** Two runs may not write one directory. */
 export class RunLockedError extends Error {
@@ -63,7 +64,8 @@ export async function lockRun(directory: string): Promise<() => Promise<void>> {
 async function takeLock(directory: string, file: string, owner: Owner): Promise<void> {
   const text = JSON.stringify(owner);
   for (let attempt = 0; ; attempt++) {
-    if (await createWhole(file, text, owner.token)) return;
+    const full = `${file} does not fit on it. Free some room first.`;
+    if (await namingFullDisk(full, () => createWhole(file, text, owner.token))) return;
     const found = await readFile(file, "utf8").catch((error) => {
       if (codeOf(error) === "ENOENT") return undefined;
       throw error;

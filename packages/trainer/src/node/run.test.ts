@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 
 const place = () => mkdtemp(join(tmpdir(), "fdiv-run-"));
-const timings = new Set(["seconds", "tokensPerSecond"]);
+const timings = new Set(["seconds", "tokensPerSecond", "peakMemoryMiB"]);
 const curve = async (directory: string) =>
   (await readFile(join(directory, "metrics.jsonl"), "utf8"))
     .trim()
@@ -35,6 +35,41 @@ it("learns, and the split into micro-batches changes nothing", async () => {
   whole.weights.forEach((weight, i) => {
     expect(split.weights[i]).toBeCloseTo(weight, 5);
   });
+});
+
+it("writes the same curve however the batch is split", async () => {
+  const [whole, split] = [join(await place(), "a"), join(await place(), "a")];
+  await tinyRun(whole, { microBatchLength: 100 });
+  await tinyRun(split, { microBatchLength: 2 });
+  const [one, other] = [await curve(whole), await curve(split)];
+  expect(other).toHaveLength(one.length);
+  one.forEach((row, i) => {
+    expect(Object.keys(other[i]!)).toEqual(Object.keys(row));
+    for (const [name, value] of Object.entries(row)) expect(other[i]![name], name).toBeCloseTo(value, 5);
+  });
+});
+
+it("puts the best parameters back", async () => {
+  const directory = join(await place(), "a");
+  const { weights, restored } = await tinyRun(directory, { sizes: [0, 0, 5, 1], steps: 40, restore: true });
+  const { weights: atBest } = await tinyRun(join(await place(), "b"), { steps: 20 });
+  expect(restored).toBe(true);
+  expect(weights).toEqual(atBest);
+  const none = await tinyRun(join(await place(), "c"), {
+    sizes: [Number.NaN, Number.NaN],
+    steps: 10,
+    restore: true,
+  });
+  expect(none.restored).toBe(false);
+});
+
+it("knows the peak of memory", async () => {
+  const directory = join(await place(), "a");
+  await tinyRun(directory, { steps: 2 });
+  const rows = (await readFile(join(directory, "metrics.jsonl"), "utf8")).trim().split("\n");
+  const peaks = rows.map((line) => (JSON.parse(line) as { peakMemoryMiB?: number }).peakMemoryMiB);
+  const resident = process.memoryUsage().rss / 2 ** 20;
+  expect(Math.max(...peaks.map((peak) => peak ?? 0))).toBeGreaterThan(0.5 * resident);
 });
 
 it("continues bit for bit after kill -9, without a line twice", async () => {
@@ -111,6 +146,25 @@ it("never takes NaN for the best", async () => {
   expect(result.best?.step).toBe(30);
 });
 
+it("puts back any checkpoint that a killed process had moved aside", async () => {
+  const directory = join(await place(), "a");
+  const { weights } = await tinyRun(directory);
+  for (const name of await readdir(join(directory, "checkpoints")))
+    await rename(join(directory, "checkpoints", name), join(directory, "checkpoints", `${name}.aside`));
+  const resumed = await tinyRun(directory, { resume: true });
+  expect(resumed.result).toMatchObject({ steps: 60 });
+  expect(resumed.weights).toEqual(weights);
+});
+
+it("tells a checkpoint of another model from a damaged one, and tries no older one", async () => {
+  const directory = join(await place(), "a");
+  await tinyRun(directory);
+  const told: string[] = [];
+  const other = tinyRun(directory, { resume: true, width: 4, tell: (message) => told.push(message) });
+  await expect(other).rejects.toThrow(/step-000000060: parameter weight is missing or has another shape/);
+  expect(told).toEqual([]);
+});
+
 it("puts back the best checkpoint that a killed process had moved aside", async () => {
   const directory = join(await place(), "a");
   await tinyRun(directory);
@@ -171,4 +225,11 @@ it("writes TensorBoard's records as documented", () => {
   expect([...payload.subarray(12)]).toEqual([
     0x2a, 13, 0x0a, 11, 0x0a, 4, 108, 111, 115, 115, 0x15, 0, 0, 0x80, 0x3e,
   ]);
+});
+
+it("checksums TensorBoard's records as an implementation of CRC-32C in Python does", () => {
+  const record = encodeRecord({ seconds: 1.5, step: 300, scalars: { loss: 0.25 } });
+  expect(Buffer.from(record).toString("hex")).toBe(
+    "1b000000000000001a0d9e1309000000000000f83f10ac022a0d0a0b0a046c6f7373150000803e9908deed",
+  );
 });

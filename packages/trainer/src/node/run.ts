@@ -23,6 +23,8 @@ export interface RunOptions {
   optimizer: Optimizer;
   /** The resolved configuration, written to config.json. */
   config: unknown;
+  /** Texts that describe the run, by file name, written with the configuration and, as that, only by a run that may go on. */
+  texts?: Readonly<Record<string, string>>;
   /** Identifies configuration and data: a run resumes only with the same. */
   fingerprint: string;
   /** Whether to go on with what the directory holds; a run is never overwritten. */
@@ -62,13 +64,17 @@ export async function openRun(options: RunOptions): Promise<Run> {
   const target = { parameters, optimizer, fingerprint };
   let metrics: MetricsFile | undefined;
   let events: EventFile | undefined;
+  let failed = false;
   const opened = async (): Promise<{ metrics: MetricsFile; events: EventFile }> => {
     metrics ??= await openMetricsFile(metricsPath);
     events ??= await openEventFile(directory);
     return { metrics, events };
   };
-  const writeConfig = () =>
-    writeDurably(join(directory, "config.json"), `${JSON.stringify(options.config, null, 2)}\n`);
+  const writeConfig = async () => {
+    await writeDurably(join(directory, "config.json"), `${JSON.stringify(options.config, null, 2)}\n`);
+    for (const [name, text] of Object.entries(options.texts ?? {}))
+      await writeDurably(join(directory, name), text);
+  };
   try {
     await recoverCheckpoint(directory, "best");
     // A run that is continued keeps its configuration until the checkpoint is known to be of the same.
@@ -103,8 +109,10 @@ export async function openRun(options: RunOptions): Promise<Run> {
     },
     async row(row) {
       const { metrics, events } = await opened();
-      await metrics.append(row);
-      await events.scalars(row.step, row);
+      // What the operating system counts, so that whatever the backend allocates outside of JavaScript is in it.
+      const figures = { ...row, peakMemoryMiB: Math.round(process.resourceUsage().maxRSS / 1024) };
+      await metrics.append(figures);
+      await events.scalars(row.step, figures);
     },
     async evaluation(step, values) {
       const { metrics, events } = await opened();
@@ -115,16 +123,25 @@ export async function openRun(options: RunOptions): Promise<Run> {
       await events.scalars(step, named);
     },
     async failure(error) {
+      failed = true;
       if (!(error instanceof NonFiniteError)) return;
       const { step, epoch, batchIndex, batch, message } = error;
       const text = JSON.stringify({ message, step, epoch, batchIndex, batch }, null, 2);
       await writeDurably(join(directory, "non-finite-batch.json"), `${text}\n`);
     },
     async close() {
-      await metrics?.sync();
-      await metrics?.close();
-      await events?.close();
-      await unlock();
+      // Each is tried whatever becomes of the others; a lock that stays would refuse the next run of this process.
+      const ends = [() => metrics?.sync(), () => metrics?.close(), () => events?.close(), unlock];
+      const problems: unknown[] = [];
+      for (const end of ends) {
+        try {
+          await end();
+        } catch (error) {
+          problems.push(error);
+        }
+      }
+      // What training failed of is what its caller has to hear.
+      if (problems.length > 0 && !failed) throw problems[0];
     },
   };
 }

@@ -1,6 +1,7 @@
 import { type FileHandle, open, readdir, readFile, truncate } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { namingFullDisk } from "@fdiv/tensor-core/node";
 
 // TensorBoard's event files: records of length, masked CRC-32C of the length, protobuf `Event`, masked CRC-32C of it.
 
@@ -92,12 +93,21 @@ export async function openEventFile(folder: string, keepTo?: number): Promise<Ev
   const file = join(folder, name ?? `events.out.tfevents.${Math.floor(Date.now() / 1e3)}.${hostname()}`);
   if (!fresh && keepTo !== undefined) await truncate(file, lengthUpTo(await readFile(file), keepTo));
   const handle: FileHandle = await open(file, "a");
-  const seconds = () => Date.now() / 1e3;
-  if (fresh) await handle.appendFile(encodeRecord({ seconds: seconds(), version: "brain.Event:2" }));
+  const append = (event: Omit<Event, "seconds">) =>
+    namingFullDisk(
+      `${file} can't grow. The checkpoints written before are whole; free some room and resume.`,
+      () => handle.appendFile(encodeRecord({ ...event, seconds: Date.now() / 1e3 })),
+    );
+  try {
+    if (fresh) await append({ version: "brain.Event:2" });
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
   return {
     async scalars(step, values) {
       const finite = Object.fromEntries(Object.entries(values).filter(([, value]) => Number.isFinite(value)));
-      await handle.appendFile(encodeRecord({ seconds: seconds(), step, scalars: finite }));
+      await append({ step, scalars: finite });
     },
     close: () => handle.close(),
   };

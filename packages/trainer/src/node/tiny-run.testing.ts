@@ -25,6 +25,8 @@ export async function tinyRun(
     checkpointEvery = 7,
     patience,
     sizes,
+    restore = false,
+    width = 3,
     tell,
     callbacks,
   }: {
@@ -38,11 +40,15 @@ export async function tinyRun(
     patience?: number;
     /** What the evaluations say, in turn, in place of the weights' size. */
     sizes?: number[];
+    /** Whether the best checkpoint is put back at the end. */
+    restore?: boolean;
+    /** Weights of the model; the rows have as many inputs. */
+    width?: number;
     tell?: (message: string) => void;
     callbacks?: TrainCallbacks;
   } = {},
 ) {
-  const weight = tf.tidy(() => tf.variable(tf.zeros([3, 1]), true));
+  const weight = tf.tidy(() => tf.variable(tf.zeros([width, 1]), true));
   const parameters = new Map([["weight", weight]]);
   const optimizer = adamW();
   const store = await openRun({
@@ -95,7 +101,8 @@ export async function tinyRun(
       store,
       resume,
     });
-    return { result, weights: Array.from(weight.dataSync()) };
+    const restored = restore && (await store.restoreBest());
+    return { result, restored, weights: Array.from(weight.dataSync()) };
   } finally {
     await store.close();
     weight.dispose();
