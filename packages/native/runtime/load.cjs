@@ -1,0 +1,48 @@
+"use strict";
+// The entry of an installed folder. It is copied there, so that a program finds the loader that fits the folder's contents.
+
+const path = require("node:path");
+const util = require("node:util");
+const manifest = require("./installed.json");
+
+/** Node 23 removed what TensorFlow.js' binding still calls. */
+function restoreRemovedUtil() {
+  util.isNullOrUndefined ??= (value) => value === null || value === undefined;
+  util.isArray ??= Array.isArray;
+}
+
+/** Registers the backend `tensorflow` with the given tfjs-core, unless one is registered already. */
+exports.load = function load(tfjsCore) {
+  const tf = tfjsCore.default?.engine ? tfjsCore.default : tfjsCore;
+  const version = String(tf.version_core ?? "");
+  if (typeof tf.engine !== "function" || !version.startsWith("4."))
+    throw new Error(`The native backend needs @tensorflow/tfjs-core 4, not ${version || "this object"}.`);
+  const found = { folder: __dirname, flavour: manifest.flavour, tensorflow: manifest.tensorflow };
+  if (tf.findBackendFactory("tensorflow")) return { ...found, registered: false };
+  restoreRemovedUtil();
+  process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
+  // node_modules/@tensorflow in this folder hands this object to the binding's own modules.
+  exports.tfjsCore = tf;
+  const binding = require(path.join(__dirname, manifest.addon.path));
+  require("./dist/register_all_kernels.js");
+  const { NodeJSKernelBackend } = require("./dist/nodejs_kernel_backend.js");
+  const { nodeFileSystemRouter } = require("./dist/io/file_system.js");
+  const name = manifest.flavour === "gpu" ? "@tensorflow/tfjs-node-gpu" : "@tensorflow/tfjs-node";
+  tf.registerBackend("tensorflow", () => new NodeJSKernelBackend(binding, name), 3);
+  tf.io.registerLoadRouter(nodeFileSystemRouter);
+  tf.io.registerSaveRouter(nodeFileSystemRouter);
+  return { ...found, tensorflow: binding.TF_Version, registered: true };
+};
+
+// Images and saved models, as `tf.node` of tfjs-node has them; the callbacks of tf.LayersModel are left out with tfjs-layers.
+const lazy = (names, module) => {
+  for (const name of names)
+    Object.defineProperty(exports.node, name, { enumerable: true, get: () => require(module)[name] });
+};
+exports.node = {};
+lazy(
+  ["decodeImage", "decodeBmp", "decodeGif", "decodePng", "decodeJpeg", "encodeJpeg", "encodePng"],
+  "./dist/image.js",
+);
+lazy(["getMetaGraphsFromSavedModel", "getNumOfSavedModels", "loadSavedModel"], "./dist/saved_model.js");
+lazy(["summaryFileWriter"], "./dist/tensorboard.js");

@@ -1,0 +1,297 @@
+import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { addonPath, type Compiler, compileAddon, findCompiler, stripLibraries } from "./addon.ts";
+import { type CacheOptions, downloadsFolder, nativeRoot, readManifest } from "./cache-folder.ts";
+import { checkSpace, freeBytes } from "./disk-space.ts";
+import { withLock } from "./install-lock.ts";
+import { describeFiles, folderBytes, type InstalledManifest, writeManifest } from "./installed-manifest.ts";
+import { NativeError } from "./native-error.ts";
+import { checkNpm, unpackPackage } from "./npm-package.ts";
+import {
+  headersPackage,
+  type PinnedWheel,
+  protobufPackage,
+  tensorflowVersion,
+  tfjsNodePackage,
+  tfjsNodeVersion,
+} from "./pinned-releases.ts";
+import { findPip } from "./pip.ts";
+import { type InstallProgress, stepsOf } from "./progress.ts";
+import { runtimeFile, selfTest } from "./self-test.ts";
+import { formatBytes } from "./sizes.ts";
+import { type Machine, type NativeTarget, nativeTarget } from "./target.ts";
+import { unzip } from "./unzip.ts";
+import { placeOfEntry } from "./wheel-contents.ts";
+import { downloadWheel, keptWheel, matchGiven, type VerifiedWheel, verifyWheel } from "./wheels.ts";
+
+export interface InstallOptions extends CacheOptions {
+  /** The CUDA build (Linux x64); default: the CPU build. */
+  gpu?: boolean;
+  /** A `tfjs_binding.node` to use in place of compiling one. */
+  prebuilt?: string;
+  /** Wheels that were fetched before: files, or folders that hold them under their own names. */
+  wheel?: string | readonly string[];
+  /** Install anew where an installation is there and works. */
+  force?: boolean;
+  signal?: AbortSignal;
+  onProgress?(progress: InstallProgress): void;
+  /** Default: the machine that this runs on. */
+  machine?: Machine;
+}
+
+/** What was installed, or found installed. */
+export interface Installation {
+  folder: string;
+  manifest: InstalledManifest;
+  /** It was there and works; nothing was done. */
+  alreadyInstalled: boolean;
+  /** Milliseconds of every step. */
+  milliseconds: Record<string, number>;
+}
+
+interface Work {
+  target: NativeTarget;
+  root: string;
+  /** Where the installation will be, and where it is built. */
+  folder: string;
+  partial: string;
+  options: InstallOptions;
+  signal: AbortSignal;
+  step: ReturnType<typeof stepsOf>["step"];
+  note: ReturnType<typeof stepsOf>["note"];
+}
+
+/** Leftovers of processes that were killed; only called while holding the lock. */
+async function clearLeftovers(root: string, name: string): Promise<void> {
+  for (const entry of await readdir(root).catch(() => []))
+    if (entry.startsWith(`${name}.partial-`) || entry.startsWith(`${name}.old-`))
+      await rm(join(root, entry), { recursive: true, force: true });
+}
+
+/** Finds or downloads every wheel, checked against its hash. */
+async function obtainWheels({ target, root, options, signal, step }: Work): Promise<VerifiedWheel[]> {
+  const downloads = downloadsFolder(root);
+  const asked = options.wheel === undefined ? [] : [options.wheel].flat();
+  const given = await matchGiven(target.wheels, asked);
+  const verified: VerifiedWheel[] = [];
+  const missing: PinnedWheel[] = [];
+  await step("verify", "the wheels at hand", async () => {
+    for (const wheel of target.wheels) {
+      const file = given.get(wheel);
+      if (file) await verifyWheel(wheel, file, signal);
+      const path = file ?? (await keptWheel(wheel, downloads, signal));
+      if (path) verified.push({ wheel, path, origin: file ? "given" : "kept" });
+      else missing.push(wheel);
+    }
+    const bytes = verified.reduce((sum, { wheel }) => sum + wheel.bytes, 0);
+    return `${verified.length} of ${target.wheels.length} wheels at hand${bytes ? `, ${formatBytes(bytes)}` : ""}`;
+  });
+  const toFetch = missing.reduce((sum, wheel) => sum + wheel.bytes, 0);
+  const largest = Math.max(...target.wheels.map(({ bytes }) => bytes));
+  // Stripping writes the largest library a second time; pip keeps a copy while it moves a file.
+  const needed = toFetch + target.installedBytes * 1.6 + (toFetch ? largest : 0);
+  checkSpace(root, needed, await freeBytes(root));
+  if (missing.length === 0) return verified;
+  const pip = await findPip(signal);
+  for (const wheel of missing)
+    await step(
+      "download",
+      `${wheel.project} ${wheel.version} (${formatBytes(wheel.bytes)}) with ${pip.version}`,
+      async (progress) => {
+        const onBytes = (bytes: number): void => progress(Math.min(bytes, wheel.bytes), wheel.bytes);
+        const path = await downloadWheel(pip, wheel, downloads, { signal, onBytes });
+        verified.push({ wheel, path, origin: "downloaded" });
+        return `${wheel.file}, ${formatBytes(wheel.bytes)}, SHA-256 as published`;
+      },
+    );
+  return verified;
+}
+
+/** What of the npm package is needed to build and to run. */
+const neededOfTfjsNode = (path: string): boolean =>
+  /^(package\.json|README\.md|binding\/.*)$/.test(path) ||
+  (/^dist\/.*\.(js|d\.ts)$/.test(path) && !/_test\.|run_tests\./.test(path));
+
+async function unpackSources({ partial, signal, step }: Work): Promise<void> {
+  await step("fetch", `${tfjsNodePackage.name} ${tfjsNodeVersion} from npm`, async () => {
+    await unpackPackage(tfjsNodePackage, partial, neededOfTfjsNode, signal);
+    const modules = join(partial, "node_modules");
+    const protobuf = join(modules, protobufPackage.name);
+    await mkdir(protobuf, { recursive: true });
+    const needed = (path: string): boolean => /^(package\.json|LICENSE|google-protobuf\.js)$/.test(path);
+    await unpackPackage(protobufPackage, protobuf, needed, signal);
+    // The binding's modules ask for both; either is the program's tfjs-core, so that no second copy comes in.
+    for (const name of ["@tensorflow/tfjs", "@tensorflow/tfjs-core"]) {
+      const facade = join(modules, name);
+      await mkdir(facade, { recursive: true });
+      await copyFile(runtimeFile("tfjs.cjs"), join(facade, "index.cjs"));
+      const description = { name, version: tfjsNodeVersion, main: "index.cjs" };
+      await writeFile(join(facade, "package.json"), `${JSON.stringify(description)}\n`);
+    }
+    await copyFile(runtimeFile("load.cjs"), join(partial, "load.cjs"));
+    return `${tfjsNodePackage.name} ${tfjsNodeVersion}`;
+  });
+}
+
+async function unpackWheels({ target, partial, signal, step }: Work, wheels: VerifiedWheel[]): Promise<void> {
+  await step("unpack", "TensorFlow's libraries", async (progress) => {
+    let before = 0;
+    for (const { path } of wheels) {
+      const select = (name: string): string | undefined => placeOfEntry(name, target.flavour);
+      let written = 0;
+      const onBytes = (bytes: number): void => {
+        written = bytes;
+        progress(before + bytes);
+      };
+      await unzip(path, partial, { select, signal, onBytes });
+      before += written;
+    }
+    for (const library of target.libraries)
+      if (!(await stat(join(partial, "deps/lib", library)).catch(() => undefined)))
+        throw new NativeError(`${wheels[0]!.path} holds no ${library}.`);
+    return formatBytes(before);
+  });
+}
+
+async function buildAddon(work: Work, compiler: Compiler | undefined): Promise<void> {
+  const { target, partial, options, signal, step } = work;
+  await step(
+    "build",
+    compiler ? `the binding with ${compiler.version}` : "the prebuilt binding",
+    async () => {
+      const addon = join(partial, addonPath);
+      if (compiler) {
+        const headers = join(partial, ".headers");
+        await mkdir(headers, { recursive: true });
+        await unpackPackage(headersPackage, headers, (path) => path.startsWith("include/"), signal);
+        await compileAddon(compiler, partial, join(headers, "include"), target, signal);
+        await rm(headers, { recursive: true, force: true });
+      } else {
+        await mkdir(dirname(addon), { recursive: true });
+        await copyFile(resolve(options.prebuilt!), addon);
+      }
+      for (const rest of ["deps/include", "binding"])
+        await rm(join(partial, rest), { recursive: true, force: true });
+      return `${addonPath}, ${formatBytes((await stat(addon)).size)}`;
+    },
+  );
+}
+
+/** Tests the folder, with a manifest that the loader needs, and gives the manifest of a folder that passed. */
+async function finish(
+  work: Work,
+  wheels: VerifiedWheel[],
+  compiler: Compiler | undefined,
+  stripped: boolean,
+): Promise<InstalledManifest> {
+  const { target, partial, signal, step } = work;
+  const manifest: InstalledManifest = {
+    format: 1,
+    flavour: target.flavour,
+    tensorflow: tensorflowVersion,
+    tfjsNode: tfjsNodeVersion,
+    platform: target.platform,
+    arch: target.arch,
+    installedAt: new Date().toISOString(),
+    wheels: wheels.map(({ wheel: { file, sha256 } }) => ({ file, sha256 })),
+    packages: [tfjsNodePackage, protobufPackage, ...(compiler ? [headersPackage] : [])],
+    addon: { path: addonPath, ...(compiler && { compiler: compiler.version }) },
+    stripped,
+    bytes: 0,
+    files: [],
+    selfTest: { tensorflow: "", gpu: false, node: "", loadMilliseconds: 0, residentBytes: 0 },
+  };
+  await writeManifest(partial, manifest);
+  await step("test", "loading it and multiplying matrices", async () => {
+    manifest.selfTest = await selfTest(partial, { signal, gpu: target.flavour === "gpu" });
+    const { tensorflow, gpu, loadMilliseconds, residentBytes } = manifest.selfTest;
+    return `TensorFlow ${tensorflow} on the ${gpu ? "GPU" : "CPU"}, loaded in ${loadMilliseconds} ms, ${formatBytes(residentBytes)} of memory`;
+  });
+  await step("record", "sizes and hashes", async () => {
+    manifest.files = await describeFiles(partial, signal);
+    manifest.bytes = await folderBytes(partial);
+    await writeManifest(partial, manifest);
+    return `${formatBytes(manifest.bytes)} installed`;
+  });
+  return manifest;
+}
+
+/** Gives the built folder its name; an installation that was there goes only once the new one is in place. */
+async function putInPlace({ folder, partial }: Work): Promise<void> {
+  const old = `${folder}.old-${process.pid}`;
+  const had = await rename(folder, old).then(
+    () => true,
+    () => false,
+  );
+  try {
+    await rename(partial, folder);
+  } catch (error) {
+    if (had) await rename(old, folder);
+    throw error;
+  }
+  await rm(old, { recursive: true, force: true });
+}
+
+async function build(work: Work): Promise<InstalledManifest> {
+  const { target, root, partial, options, signal, step } = work;
+  // Whatever is missing is said before hundreds of megabytes are downloaded.
+  const compiler = options.prebuilt === undefined ? await findCompiler(signal) : undefined;
+  if (options.prebuilt !== undefined && !(await stat(options.prebuilt).catch(() => undefined))?.isFile())
+    throw new NativeError(`--prebuilt ${options.prebuilt}: there is no such file.`);
+  await checkNpm(signal);
+  const wheels = await obtainWheels(work);
+  try {
+    await mkdir(partial, { recursive: true });
+    await unpackSources(work);
+    await unpackWheels(work, wheels);
+    let stripped = false;
+    await step("strip", "symbols", async () => {
+      stripped = await stripLibraries(partial, target, signal);
+      const bytes = await folderBytes(join(partial, "deps"));
+      return stripped ? formatBytes(bytes) : `left as they are, ${formatBytes(bytes)}`;
+    });
+    await buildAddon(work, compiler);
+    const manifest = await finish(work, wheels, compiler, stripped);
+    signal.throwIfAborted();
+    await putInPlace(work);
+    for (const { path, origin } of wheels) if (origin !== "given") await rm(path, { force: true });
+    await rm(downloadsFolder(root), { recursive: false }).catch(() => undefined);
+    return manifest;
+  } finally {
+    await rm(partial, { recursive: true, force: true });
+  }
+}
+
+/**
+ * Installs TensorFlow's native backend into the cache, once per machine: a pinned TensorFlow wheel through pip, the
+ * binding of tfjs-node through npm, compiled, tested, and put in place as a whole. After a failure or an abort nothing is
+ * left but wheels that were downloaded and verified, for the next attempt.
+ *
+ * @throws NativeError, whose message says what to do
+ */
+export async function installNative(options: InstallOptions = {}): Promise<Installation> {
+  const target = nativeTarget(options.gpu ? "gpu" : "cpu", options.machine);
+  const root = resolve(nativeRoot(options));
+  const folder = join(root, target.name);
+  const { step, note, milliseconds } = stepsOf(options.onProgress);
+  const onWait = (): void => note("wait", "another installer is at work; waiting for it");
+  return withLock(
+    `${folder}.lock`,
+    async (signal) => {
+      const found = options.force ? undefined : readManifest(folder);
+      if (found) {
+        const works = await selfTest(folder, { signal, gpu: options.gpu }).catch((error: unknown) => {
+          signal.throwIfAborted();
+          note("repair", `what is installed does not work and is replaced: ${(error as Error).message}`);
+        });
+        if (works)
+          return { folder, manifest: { ...found, selfTest: works }, alreadyInstalled: true, milliseconds };
+      }
+      await clearLeftovers(root, target.name);
+      const partial = `${folder}.partial-${process.pid}`;
+      const manifest = await build({ target, root, folder, partial, options, signal, step, note });
+      return { folder, manifest, alreadyInstalled: false, milliseconds };
+    },
+    { signal: options.signal, onWait },
+  );
+}
