@@ -10,6 +10,9 @@ export const napiVersion = 8;
 /** The addon's place in an installation. */
 export const addonPath = `lib/napi-v${napiVersion}/tfjs_binding.node`;
 
+/** Where Node's headers are in an installation; TensorFlow's C headers are in deps/include. */
+export const headersFolder = "deps/include/node";
+
 /** A C++ compiler and what it calls itself. */
 export interface Compiler {
   command: string;
@@ -46,7 +49,7 @@ export async function findCompiler(
 }
 
 /** The compiler's arguments that make the addon in a folder with sources, headers and libraries. */
-export function compileArguments(folder: string, headers: string, target: NativeTarget): string[] {
+export function compileArguments(folder: string, target: NativeTarget): string[] {
   const shared =
     target.platform === "darwin"
       ? ["-bundle", "-undefined", "dynamic_lookup", "-Wl,-rpath,@loader_path/../../deps/lib"]
@@ -58,7 +61,7 @@ export function compileArguments(folder: string, headers: string, target: Native
     `-DNAPI_VERSION=${napiVersion}`,
     "-DNODE_GYP_MODULE_NAME=tfjs_binding",
     "-DBUILDING_NODE_EXTENSION",
-    `-I${headers}`,
+    `-I${join(folder, headersFolder)}`,
     `-I${join(folder, "deps/include")}`,
     join(folder, "binding/tfjs_backend.cc"),
     join(folder, "binding/tfjs_binding.cc"),
@@ -73,16 +76,13 @@ export function compileArguments(folder: string, headers: string, target: Native
 export async function compileAddon(
   compiler: Compiler,
   folder: string,
-  headers: string,
   target: NativeTarget,
   signal?: AbortSignal,
 ): Promise<void> {
   await mkdir(dirname(join(folder, addonPath)), { recursive: true });
-  const { code, endedBy, stderr } = await runCommand(
-    compiler.command,
-    compileArguments(folder, headers, target),
-    { signal },
-  );
+  const { code, endedBy, stderr } = await runCommand(compiler.command, compileArguments(folder, target), {
+    signal,
+  });
   if (code === 0) return;
   const how = endedBy ? `was ended by ${endedBy} (out of memory?)` : "failed";
   throw new NativeError(

@@ -1,12 +1,13 @@
-import { copyFile, mkdir, readdir, rename, rm, stat, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
-import { addonPath, type Compiler, compileAddon, findCompiler, stripLibraries } from "./addon.ts";
+import { mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { addonPath, type Compiler, findCompiler, stripLibraries } from "./addon.ts";
+import { type Assembly, buildAddon, unpackSources, unpackWheels } from "./assembly.ts";
 import { type CacheOptions, downloadsFolder, nativeRoot, readManifest } from "./cache-folder.ts";
 import { checkSpace, freeBytes } from "./disk-space.ts";
 import { withLock } from "./install-lock.ts";
 import { describeFiles, folderBytes, type InstalledManifest, writeManifest } from "./installed-manifest.ts";
 import { NativeError } from "./native-error.ts";
-import { checkNpm, unpackPackage } from "./npm-package.ts";
+import { checkNpm } from "./npm-package.ts";
 import {
   headersPackage,
   type PinnedWheel,
@@ -17,11 +18,9 @@ import {
 } from "./pinned-releases.ts";
 import { findPip } from "./pip.ts";
 import { type InstallProgress, stepsOf } from "./progress.ts";
-import { runtimeFile, selfTest } from "./self-test.ts";
+import { selfTest } from "./self-test.ts";
 import { formatBytes } from "./sizes.ts";
-import { type Machine, type NativeTarget, nativeTarget } from "./target.ts";
-import { unzip } from "./unzip.ts";
-import { placeOfEntry } from "./wheel-contents.ts";
+import { type Machine, nativeTarget } from "./target.ts";
 import { downloadWheel, keptWheel, matchGiven, type VerifiedWheel, verifyWheel } from "./wheels.ts";
 
 export interface InstallOptions extends CacheOptions {
@@ -49,18 +48,6 @@ export interface Installation {
   milliseconds: Record<string, number>;
 }
 
-interface Work {
-  target: NativeTarget;
-  root: string;
-  /** Where the installation will be, and where it is built. */
-  folder: string;
-  partial: string;
-  options: InstallOptions;
-  signal: AbortSignal;
-  step: ReturnType<typeof stepsOf>["step"];
-  note: ReturnType<typeof stepsOf>["note"];
-}
-
 /** Leftovers of processes that were killed; only called while holding the lock. */
 async function clearLeftovers(root: string, name: string): Promise<void> {
   for (const entry of await readdir(root).catch(() => []))
@@ -69,7 +56,10 @@ async function clearLeftovers(root: string, name: string): Promise<void> {
 }
 
 /** Finds or downloads every wheel, checked against its hash. */
-async function obtainWheels({ target, root, options, signal, step }: Work): Promise<VerifiedWheel[]> {
+async function obtainWheels(
+  { target, root, signal, step }: Assembly,
+  options: InstallOptions,
+): Promise<VerifiedWheel[]> {
   const downloads = downloadsFolder(root);
   const asked = options.wheel === undefined ? [] : [options.wheel].flat();
   const given = await matchGiven(target.wheels, asked);
@@ -107,79 +97,9 @@ async function obtainWheels({ target, root, options, signal, step }: Work): Prom
   return verified;
 }
 
-/** What of the npm package is needed to build and to run. */
-const neededOfTfjsNode = (path: string): boolean =>
-  /^(package\.json|README\.md|binding\/.*)$/.test(path) ||
-  (/^dist\/.*\.(js|d\.ts)$/.test(path) && !/_test\.|run_tests\./.test(path));
-
-async function unpackSources({ partial, signal, step }: Work): Promise<void> {
-  await step("fetch", `${tfjsNodePackage.name} ${tfjsNodeVersion} from npm`, async () => {
-    await unpackPackage(tfjsNodePackage, partial, neededOfTfjsNode, signal);
-    const modules = join(partial, "node_modules");
-    const protobuf = join(modules, protobufPackage.name);
-    await mkdir(protobuf, { recursive: true });
-    const needed = (path: string): boolean => /^(package\.json|LICENSE|google-protobuf\.js)$/.test(path);
-    await unpackPackage(protobufPackage, protobuf, needed, signal);
-    // The binding's modules ask for both; either is the program's tfjs-core, so that no second copy comes in.
-    for (const name of ["@tensorflow/tfjs", "@tensorflow/tfjs-core"]) {
-      const facade = join(modules, name);
-      await mkdir(facade, { recursive: true });
-      await copyFile(runtimeFile("tfjs.cjs"), join(facade, "index.cjs"));
-      const description = { name, version: tfjsNodeVersion, main: "index.cjs" };
-      await writeFile(join(facade, "package.json"), `${JSON.stringify(description)}\n`);
-    }
-    await copyFile(runtimeFile("load.cjs"), join(partial, "load.cjs"));
-    return `${tfjsNodePackage.name} ${tfjsNodeVersion}`;
-  });
-}
-
-async function unpackWheels({ target, partial, signal, step }: Work, wheels: VerifiedWheel[]): Promise<void> {
-  await step("unpack", "TensorFlow's libraries", async (progress) => {
-    let before = 0;
-    for (const { path } of wheels) {
-      const select = (name: string): string | undefined => placeOfEntry(name, target.flavour);
-      let written = 0;
-      const onBytes = (bytes: number): void => {
-        written = bytes;
-        progress(before + bytes);
-      };
-      await unzip(path, partial, { select, signal, onBytes });
-      before += written;
-    }
-    for (const library of target.libraries)
-      if (!(await stat(join(partial, "deps/lib", library)).catch(() => undefined)))
-        throw new NativeError(`${wheels[0]!.path} holds no ${library}.`);
-    return formatBytes(before);
-  });
-}
-
-async function buildAddon(work: Work, compiler: Compiler | undefined): Promise<void> {
-  const { target, partial, options, signal, step } = work;
-  await step(
-    "build",
-    compiler ? `the binding with ${compiler.version}` : "the prebuilt binding",
-    async () => {
-      const addon = join(partial, addonPath);
-      if (compiler) {
-        const headers = join(partial, ".headers");
-        await mkdir(headers, { recursive: true });
-        await unpackPackage(headersPackage, headers, (path) => path.startsWith("include/"), signal);
-        await compileAddon(compiler, partial, join(headers, "include"), target, signal);
-        await rm(headers, { recursive: true, force: true });
-      } else {
-        await mkdir(dirname(addon), { recursive: true });
-        await copyFile(resolve(options.prebuilt!), addon);
-      }
-      for (const rest of ["deps/include", "binding"])
-        await rm(join(partial, rest), { recursive: true, force: true });
-      return `${addonPath}, ${formatBytes((await stat(addon)).size)}`;
-    },
-  );
-}
-
 /** Tests the folder, with a manifest that the loader needs, and gives the manifest of a folder that passed. */
 async function finish(
-  work: Work,
+  work: Assembly,
   wheels: VerifiedWheel[],
   compiler: Compiler | undefined,
   stripped: boolean,
@@ -194,7 +114,7 @@ async function finish(
     arch: target.arch,
     installedAt: new Date().toISOString(),
     wheels: wheels.map(({ wheel: { file, sha256 } }) => ({ file, sha256 })),
-    packages: [tfjsNodePackage, protobufPackage, ...(compiler ? [headersPackage] : [])],
+    packages: [tfjsNodePackage, protobufPackage, headersPackage],
     addon: { path: addonPath, ...(compiler && { compiler: compiler.version }) },
     stripped,
     bytes: 0,
@@ -217,7 +137,7 @@ async function finish(
 }
 
 /** Gives the built folder its name; an installation that was there goes only once the new one is in place. */
-async function putInPlace({ folder, partial }: Work): Promise<void> {
+async function putInPlace({ folder, partial }: Assembly): Promise<void> {
   const old = `${folder}.old-${process.pid}`;
   const had = await rename(folder, old).then(
     () => true,
@@ -232,14 +152,14 @@ async function putInPlace({ folder, partial }: Work): Promise<void> {
   await rm(old, { recursive: true, force: true });
 }
 
-async function build(work: Work): Promise<InstalledManifest> {
-  const { target, root, partial, options, signal, step } = work;
+async function build(work: Assembly, options: InstallOptions): Promise<InstalledManifest> {
+  const { target, root, partial, signal, step } = work;
   // Whatever is missing is said before hundreds of megabytes are downloaded.
   const compiler = options.prebuilt === undefined ? await findCompiler(signal) : undefined;
   if (options.prebuilt !== undefined && !(await stat(options.prebuilt).catch(() => undefined))?.isFile())
     throw new NativeError(`--prebuilt ${options.prebuilt}: there is no such file.`);
   await checkNpm(signal);
-  const wheels = await obtainWheels(work);
+  const wheels = await obtainWheels(work, options);
   try {
     await mkdir(partial, { recursive: true });
     await unpackSources(work);
@@ -250,12 +170,12 @@ async function build(work: Work): Promise<InstalledManifest> {
       const bytes = await folderBytes(join(partial, "deps"));
       return stripped ? formatBytes(bytes) : `left as they are, ${formatBytes(bytes)}`;
     });
-    await buildAddon(work, compiler);
+    await buildAddon(work, compiler ?? resolve(options.prebuilt!));
     const manifest = await finish(work, wheels, compiler, stripped);
     signal.throwIfAborted();
     await putInPlace(work);
     for (const { path, origin } of wheels) if (origin !== "given") await rm(path, { force: true });
-    await rm(downloadsFolder(root), { recursive: false }).catch(() => undefined);
+    await rmdir(downloadsFolder(root)).catch(() => undefined);
     return manifest;
   } finally {
     await rm(partial, { recursive: true, force: true });
@@ -289,7 +209,7 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
       }
       await clearLeftovers(root, target.name);
       const partial = `${folder}.partial-${process.pid}`;
-      const manifest = await build({ target, root, folder, partial, options, signal, step, note });
+      const manifest = await build({ target, root, folder, partial, signal, step }, options);
       return { folder, manifest, alreadyInstalled: false, milliseconds };
     },
     { signal: options.signal, onWait },

@@ -58,7 +58,7 @@ export async function folderBytes(folder: string): Promise<number> {
 export async function describeFiles(folder: string, signal?: AbortSignal): Promise<InstalledFile[]> {
   const described: InstalledFile[] = [];
   for (const path of await filesBelow(folder)) {
-    if (!/^(deps\/|lib\/|load\.cjs$)/.test(path)) continue;
+    if (!/^(deps\/(?!include\/)|lib\/|load\.cjs$)/.test(path)) continue;
     const file = join(folder, path);
     described.push({ path, bytes: (await stat(file)).size, sha256: await sha256OfFile(file, signal) });
   }

@@ -4,6 +4,8 @@ import { readManifest } from "./cache-folder.ts";
 import { NativeError } from "./native-error.ts";
 import type { Flavour } from "./target.ts";
 
+export { type CacheOptions, type FolderOptions, nativeFolder } from "./cache-folder.ts";
+
 /** What was loaded. */
 export interface NativeLibrary {
   folder: string;

@@ -26,6 +26,7 @@ export async function checkNpm(signal?: AbortSignal): Promise<void> {
  * Fetches a pinned package through the user's npm configuration and unpacks it, without running any of its scripts.
  *
  * @param keep which of its files (paths inside the package) to unpack
+ * @param strip how many leading folders of the tarball to leave out; the first is the package
  * @throws NativeError when npm fails or its registry has other content
  */
 export async function unpackPackage(
@@ -33,6 +34,7 @@ export async function unpackPackage(
   folder: string,
   keep: (path: string) => boolean,
   signal?: AbortSignal,
+  strip = 1,
 ): Promise<void> {
   const name = `${pinned.name}@${pinned.version}`;
   const download = join(folder, `.npm-${pinned.name.replace("/", "-")}`);
@@ -64,7 +66,7 @@ export async function unpackPackage(
     await tar.extract({
       file,
       cwd: folder,
-      strip: 1,
+      strip,
       strict: true,
       preserveOwner: false,
       filter: (path) => keep(path.split("/").slice(1).join("/")),

@@ -20,16 +20,16 @@ export interface SelfTestReport {
 export const runtimeFile = (name: string): string =>
   fileURLToPath(new URL(`../runtime/${name}`, import.meta.url));
 
-function explainGpu(stderr: string): string {
-  if (/could not find cuda drivers/i.test(stderr) || /libcuda\.so\.1/.test(stderr))
-    return "no NVIDIA GPU visible: libcuda.so.1, which comes with NVIDIA's driver, was not found. It computes on the CPU until the driver (525 or newer) is there; in a container, start it with --gpus all.";
-  const failed = /failed call to cuInit: (.*)/i.exec(stderr);
-  if (failed)
-    return `no NVIDIA GPU visible: the driver answers "${failed[1]!.trim()}". It computes on the CPU.`;
-  const missing = /Cannot dlopen some GPU libraries|Could not load dynamic library '([^']+)'/i.exec(stderr);
-  if (missing)
-    return `a library of CUDA could not be loaded${missing[1] ? ` (${missing[1]})` : ""}. It computes on the CPU.`;
-  return "TensorFlow reports no GPU. It computes on the CPU.";
+/** Why TensorFlow found no GPU, from what it wrote while it looked for one. */
+export function explainGpu(stderr: string): string {
+  const missing = /Could not load dynamic library '([^']+)'/i.exec(stderr)?.[1];
+  const cpu = "It computes on the CPU";
+  if (missing === "libcuda.so.1")
+    return `no NVIDIA GPU visible: libcuda.so.1, which comes with NVIDIA's driver, was not found. ${cpu} until a driver (525 or newer) is there; a container needs --gpus all.`;
+  if (missing) return `a library of CUDA could not be loaded: ${missing}. ${cpu}; installing again may help.`;
+  const failed = /failed call to cuInit: (.*)/i.exec(stderr)?.[1];
+  if (failed) return `no NVIDIA GPU visible: its driver answers "${failed.trim()}". ${cpu}.`;
+  return `TensorFlow reports no GPU. ${cpu}.`;
 }
 
 /**
@@ -43,7 +43,10 @@ export async function selfTest(
   options: { signal?: AbortSignal; gpu?: boolean; node?: string } = {},
 ): Promise<SelfTestReport> {
   const core = createRequire(import.meta.url).resolve("@tensorflow/tfjs-core");
-  const env = { ...process.env, TF_CPP_MIN_LOG_LEVEL: options.gpu ? "0" : "2", NODE_OPTIONS: "" };
+  const logging = options.gpu
+    ? { TF_CPP_MIN_LOG_LEVEL: "0", TF_CPP_VMODULE: "dso_loader=1,cuda_driver=1" }
+    : { TF_CPP_MIN_LOG_LEVEL: "2" };
+  const env = { ...process.env, ...logging, NODE_OPTIONS: "" };
   const { code, endedBy, stdout, stderr } = await runCommand(
     options.node ?? process.execPath,
     [runtimeFile("self-test.cjs"), folder, core],

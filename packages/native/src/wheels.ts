@@ -1,4 +1,4 @@
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { sha256OfFile } from "./file-hash.ts";
 import { NativeError } from "./native-error.ts";
@@ -102,5 +102,7 @@ export async function downloadWheel(
     return path;
   } finally {
     await rm(folder, { recursive: true, force: true });
+    // Stays while it holds a wheel.
+    await rmdir(downloads).catch(() => undefined);
   }
 }
