@@ -2,6 +2,7 @@ import { activation, activationGrad, swiglu, swigluGrad } from "./activation.as"
 import { attention, attentionGrad } from "./attention.as";
 import { gemmColumns, gemmDots, gemmRows, packPanel } from "./gemm.as";
 import { adamW, squares } from "./optimiser.as";
+import { pairwiseDistance, pairwiseL1Grad } from "./pairwise.as";
 import {
   cacheWrite,
   gather,
@@ -18,6 +19,7 @@ import {
   sumParts,
   sumRowsPart,
 } from "./rows.as";
+import { sinkhorn, sinkhornGrad, sinkhornImplicit } from "./transport.as";
 
 // The order of `kernelIds` in src/wasm/kernel-ids.ts.
 function execute(kernel: i32, args: usize, task: i32, worker: i32): void {
@@ -48,6 +50,11 @@ function execute(kernel: i32, args: usize, task: i32, worker: i32): void {
     case 23: swigluGrad(args, task); break;
     case 24: adamW(args, task); break;
     case 25: squares(args, task); break;
+    case 26: sinkhorn(args, task, worker); break;
+    case 27: sinkhornGrad(args, task, worker); break;
+    case 28: sinkhornImplicit(args, task, worker); break;
+    case 29: pairwiseDistance(args, task); break;
+    case 30: pairwiseL1Grad(args, task); break;
   }
 }
 

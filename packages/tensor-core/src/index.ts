@@ -13,6 +13,7 @@ export { type LinearOptions, linear } from "./linear.ts";
 export { logSoftmax } from "./log-softmax.ts";
 export { type MatMulOptions, matMul } from "./mat-mul.ts";
 export { log1mExp, log1p, logSigmoid, logSumExp, softplus } from "./numerics.ts";
+export { pairwiseDistance } from "./pairwise-distance.ts";
 export {
   copyParameters,
   countParameters,
@@ -35,4 +36,6 @@ export {
 } from "./safetensors.ts";
 export { type SafetensorsDtype, type SafetensorsEntry, SafetensorsError } from "./safetensors-header.ts";
 export { selectedLogProbs } from "./selected-log-probs.ts";
+export { sinkhornGradKernel, sinkhornImplicitKernel } from "./sinkhorn-gradient.ts";
+export { type SinkhornAttributes, sinkhornKernel } from "./sinkhorn-kernel.ts";
 export { swiglu } from "./swiglu.ts";

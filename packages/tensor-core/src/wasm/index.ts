@@ -5,10 +5,16 @@ import type { Implementations } from "./implementations.ts";
 import { linearAlgebra } from "./linear-algebra.ts";
 import { type KernelModule, openKernelModule, type StartHelpers, type WasmBackend } from "./module.ts";
 import { rowKernels } from "./row-kernels.ts";
+import { transportKernels } from "./transport.ts";
 
 let current: KernelModule | undefined;
 
-const implementations: Implementations = { ...linearAlgebra, ...attentionKernels, ...rowKernels };
+const implementations: Implementations = {
+  ...linearAlgebra,
+  ...attentionKernels,
+  ...rowKernels,
+  ...transportKernels,
+};
 
 /** What each kernel needs beyond what every tensor has; where it does not hold, its generic twin runs. */
 const conditions: Record<string, (inputs: Record<string, tf.TensorInfo>, attributes: never) => boolean> = {

@@ -26,6 +26,11 @@ export const kernelIds = {
   swigluGrad: 23,
   adamW: 24,
   squares: 25,
+  sinkhorn: 26,
+  sinkhornGrad: 27,
+  sinkhornImplicit: 28,
+  pairwiseDistance: 29,
+  pairwiseL1Grad: 30,
 } as const;
 
 export type KernelName = keyof typeof kernelIds;
@@ -39,4 +44,5 @@ export const blocking = {
   rowSpan: 32,
   parts: 16,
   scatterSpan: 64,
+  pairwiseRows: 16,
 } as const;
