@@ -1,1 +1,64 @@
-export {};
+export { checkWeightAdmissible, InadmissibleWeightError, isWeightAdmissible } from "./admissibility.ts";
+export { discriminatorLoss, generatorAdversarialLoss } from "./adversarial-loss.ts";
+export type { Denoiser, Discriminator, Generator, TrainableDenoiser } from "./denoiser.ts";
+export { type DensityRatio, type DensityRatioOptions, densityRatio } from "./density-ratio.ts";
+export {
+  type Distillation,
+  type DistilOptions,
+  type DistilRow,
+  DivergedError,
+  distil,
+  type ExactLogRatio,
+  type GradientPenaltyOptions,
+} from "./distil.ts";
+export {
+  distributionMatching,
+  type Matching,
+  type MatchingInputs,
+  type MatchingMetrics,
+  type MatchingOptions,
+  variationalScoreDistillation,
+} from "./distribution-matching.ts";
+export { type EdmCoefficients, edmCoefficients, edmDenoiser, edmLoss, type Network } from "./edm.ts";
+export { type Ema, type EmaOptions, ema, powerExponent } from "./ema.ts";
+export {
+  type GaussianMixture,
+  gaussian,
+  gaussianMixture,
+  type MixtureComponent,
+} from "./gaussian-mixture.ts";
+export { approximateGradientPenalty, exactGradientPenalty } from "./gradient-penalty.ts";
+export { classifierFreeGuidance, dropLabels, type GuidanceOptions, noLabel } from "./guidance.ts";
+export { karrasGrid } from "./karras-grid.ts";
+export type { LearnerOptions } from "./learner.ts";
+export {
+  fixedNoise,
+  karrasUniformNoise,
+  logNormalNoise,
+  logUniformNoise,
+  type NoiseDistribution,
+} from "./noise-distribution.ts";
+export { addNoise, scoreOf } from "./noise-level.ts";
+export {
+  type RatioNormaliser,
+  type RatioNormaliserOptions,
+  type RatioNormaliserState,
+  ratioNormaliser,
+} from "./ratio-normaliser.ts";
+export {
+  oneStepGenerator,
+  type SampleOptions,
+  type SamplerKind,
+  type SamplingProgress,
+  sample,
+} from "./samplers.ts";
+export { decodeSnapshot, encodeSnapshot, type Snapshot } from "./snapshot.ts";
+export {
+  type Batch,
+  type DataSource,
+  type DenoiserTraining,
+  type TrainDenoiserOptions,
+  type TrainDenoiserRow,
+  trainDenoiser,
+} from "./train-denoiser.ts";
+export { type Phase, type UpdateScheduleOptions, updateSchedule } from "./update-schedule.ts";

@@ -1,0 +1,462 @@
+import { type Divergence, reverseKl } from "@fdiv/divergences";
+import { type Random, random } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+import { checkWeightAdmissible } from "./admissibility.ts";
+import { discriminatorLoss, generatorAdversarialLoss } from "./adversarial-loss.ts";
+import type { Denoiser, Discriminator, Generator, TrainableDenoiser } from "./denoiser.ts";
+import type { DensityRatioOptions } from "./density-ratio.ts";
+import { distributionMatching } from "./distribution-matching.ts";
+import { edmLoss } from "./edm.ts";
+import { type Ema, type EmaOptions, ema } from "./ema.ts";
+import { approximateGradientPenalty, exactGradientPenalty } from "./gradient-penalty.ts";
+import { gradientsOf, type LearnerOptions, learner } from "./learner.ts";
+import { karrasUniformNoise, logNormalNoise, type NoiseDistribution } from "./noise-distribution.ts";
+import { addNoise } from "./noise-level.ts";
+import {
+  type RatioNormaliserOptions,
+  type RatioNormaliserState,
+  ratioNormaliser,
+} from "./ratio-normaliser.ts";
+import { type Snapshot, saveTensors, tensorsUnder } from "./snapshot.ts";
+import type { Batch, DataSource } from "./train-denoiser.ts";
+import { untaped } from "./untaped.ts";
+import { type UpdateScheduleOptions, updateSchedule } from "./update-schedule.ts";
+
+/** log p_t − log q_t of the generator's noised examples, [batch], where it is known. */
+export type ExactLogRatio = (x: tf.Tensor, sigma: tf.Tensor1D, condition?: tf.Tensor) => tf.Tensor1D;
+
+export interface GradientPenaltyOptions {
+  /** exact: ‖∇ₓ logit‖²; approximate: (logit(x) − logit(x + δz))². */
+  kind: "exact" | "approximate";
+  /** Multiplies the penalty. */
+  weight: number;
+  /** δ of the approximate one, the difference's step of the exact one; default .01. */
+  step?: number;
+}
+
+export interface DistilOptions {
+  /** Frozen; already guided where guidance is wanted: see classifierFreeGuidance. */
+  teacher: Denoiser;
+  generator: Generator;
+  /** Learns the generator's own scores; it starts from the teacher's weights. */
+  fake: TrainableDenoiser;
+  /** Default reverse KL, with which this is DMD2. */
+  divergence?: Divergence;
+  /** Shape of one z, without the batch. */
+  latentShape: readonly number[];
+  steps: number;
+  /** Default 64. */
+  batchSize?: number;
+  seed?: number | string;
+  /** Real examples, for the discriminator; their conditions are the generator's too. */
+  data?: DataSource;
+  /** Conditions for the generator when there is no data. */
+  conditions?: (random: Random, count: number) => tf.Tensor;
+  /** Gives ratios and the adversarial term. */
+  discriminator?: Discriminator;
+  /** The ratio where it is known, instead of the discriminator's. */
+  exactLogRatio?: ExactLogRatio;
+  /** Clamps of the discriminator's ratio; default ±10 and [.1, 20]. */
+  ratio?: DensityRatioOptions;
+  /** Normalisation by noise bin; false for none. Default the official one. */
+  normaliser?: RatioNormaliserOptions | false;
+  /** λ of softplus(−logit) in the generator's loss; default .001 with a discriminator, FastGen's for CIFAR-10. */
+  adversarialWeight?: number;
+  /** λ of distribution matching; 0 leaves the adversarial term alone. Default 1. */
+  matchingWeight?: number;
+  /** λ of the discriminator's loss beside the fake denoiser's; default 1. */
+  discriminatorWeight?: number;
+  gradientPenalty?: GradientPenaltyOptions;
+  /** Levels at which distributions are matched and discriminated; default karrasUniformNoise(). */
+  noise?: NoiseDistribution;
+  /** Levels at which the fake denoiser learns; default logNormalNoise(). */
+  fakeNoise?: NoiseDistribution;
+  sigmaData?: number;
+  schedule?: UpdateScheduleOptions;
+  /** See distributionMatching. */
+  balance?: boolean;
+  scale?: "mean-absolute" | "score";
+  optimizers?: { generator?: LearnerOptions; fake?: LearnerOptions; discriminator?: LearnerOptions };
+  /** Of the generator. */
+  ema?: EmaOptions;
+  /** Consecutive steps without a finite gradient after which DivergedError is thrown; default 20. */
+  patience?: number;
+}
+
+/** One iteration; a number that its phase does not compute is absent. */
+export interface DistilRow {
+  /** Counted from 0. */
+  iteration: number;
+  phase: "generator" | "critic" | "both";
+  /** Weighted sum of the two below. */
+  generatorLoss?: number;
+  matchingLoss?: number;
+  adversarialLoss?: number;
+  fakeLoss?: number;
+  discriminatorLoss?: number;
+  gradientPenalty?: number;
+  /** Share of noised examples, real and generated, that the discriminator tells right. */
+  discriminatorAccuracy?: number;
+  /** Var(h)/mean(h)². */
+  weightVariance?: number;
+  /** (Σh)²/Σh² over the batch. */
+  effectiveSamples?: number;
+  meanRatio?: number;
+  /** Shares of the batch. */
+  clampedLogits?: number;
+  clampedRatios?: number;
+  saturatedWeights?: number;
+  /** Of the generator's output, to see a collapse. */
+  outputMean?: number;
+  outputDeviation?: number;
+  generatorGradientNorm?: number;
+  fakeGradientNorm?: number;
+  discriminatorGradientNorm?: number;
+  /** Steps so far that were left out because their gradient was not finite. */
+  skipped: number;
+}
+
+/** Gradients have not been finite for many steps. */
+export class DivergedError extends Error {
+  override name = "DivergedError";
+}
+
+/** A distillation under way: iterate to advance it; between rows its state can be saved. */
+export interface Distillation extends AsyncIterable<DistilRow> {
+  readonly iteration: number;
+  readonly ema: Ema | undefined;
+  /** Nets, optimisers, EMA, ratio bins and counters. */
+  save(): Promise<Snapshot>;
+  /** Goes on from there, exactly; refuses a snapshot of another seed or other nets. */
+  load(snapshot: Snapshot): void;
+  /** Frees optimisers, EMA and bins; the nets are the caller's. */
+  dispose(): void;
+}
+
+const positiveInteger = (value: number): boolean => Number.isSafeInteger(value) && value > 0;
+
+function checkOptions(options: DistilOptions): void {
+  const { divergence = reverseKl, discriminator, exactLogRatio, data, matchingWeight = 1 } = options;
+  for (const [name, value] of Object.entries({ steps: options.steps, batchSize: options.batchSize ?? 64 }))
+    if (!positiveInteger(value))
+      throw new RangeError(`distil: ${name} is ${value}, expected a positive integer.`);
+  for (const name of ["adversarialWeight", "matchingWeight", "discriminatorWeight"] as const) {
+    const value = options[name] ?? 1;
+    if (!(value >= 0 && value < Number.POSITIVE_INFINITY))
+      throw new RangeError(`distil: ${name} is ${value}.`);
+  }
+  checkWeightAdmissible(divergence);
+  if (discriminator && !data)
+    throw new RangeError("distil: a discriminator needs data, real examples to tell apart.");
+  if (data && options.conditions)
+    throw new RangeError("distil: conditions come with the data; give one of the two.");
+  if (!discriminator && !exactLogRatio && divergence.name !== "reverse-kl" && matchingWeight > 0)
+    throw new RangeError(
+      `distil: ${divergence.name} weighs by the density ratio; give a discriminator, or exactLogRatio where it is known.`,
+    );
+  const only = {
+    adversarialWeight: "adversarial term",
+    discriminatorWeight: "discriminator's loss",
+    gradientPenalty: "gradient penalty",
+  };
+  for (const [name, what] of Object.entries(only))
+    if (!discriminator && options[name as keyof typeof only] !== undefined)
+      throw new RangeError(`distil: ${name} is given, but without a discriminator there is no ${what}.`);
+  if ((!discriminator || exactLogRatio) && (options.ratio || options.normaliser))
+    throw new RangeError(
+      "distil: ratio and normaliser are for a discriminator's ratios; an exact or absent one has no use for them.",
+    );
+  if (matchingWeight === 0 && !((options.adversarialWeight ?? 0.001) > 0 && discriminator))
+    throw new RangeError("distil: with matchingWeight 0 and no adversarial term the generator has no loss.");
+}
+
+/** What an iteration draws, each from a stream of its own. */
+interface Draws {
+  z: tf.Tensor;
+  condition: tf.Tensor | undefined;
+  real: tf.Tensor | undefined;
+  streams: Random;
+}
+
+/** Reads scalars in one go and frees them. */
+async function read(scalars: Record<string, tf.Tensor>): Promise<Record<string, number>> {
+  const names = Object.keys(scalars);
+  const joined = tf.tidy(() => tf.stack(names.map((name) => tf.reshape(scalars[name]!, []))));
+  const values = await joined.data();
+  tf.dispose([joined, ...Object.values(scalars)]);
+  return Object.fromEntries(names.map((name, i) => [name, values[i]!]));
+}
+
+/**
+ * Distils a diffusion teacher into a one-step generator under an f-divergence (f-distill, https://arxiv.org/abs/2502.15681; with reverse KL DMD2,
+ * https://arxiv.org/abs/2405.14867). Generator, fake denoiser and discriminator take turns; each iteration yields one row.
+ *
+ * Every iteration's random numbers are a function of the seed and its number, so a saved and loaded distillation goes on exactly. A gradient that is not
+ * finite changes nothing and is counted.
+ *
+ * @throws InadmissibleWeightError, RangeError on options that mean nothing together; while iterating, DivergedError
+ */
+export function distil(options: DistilOptions): Distillation {
+  checkOptions(options);
+  const { teacher, generator, fake, discriminator, exactLogRatio, data, divergence = reverseKl } = options;
+  const {
+    batchSize = 64,
+    seed = 0,
+    patience = 20,
+    matchingWeight = 1,
+    discriminatorWeight = 1,
+    optimizers = {},
+  } = options;
+  const { noise = karrasUniformNoise(), fakeNoise = logNormalNoise(), latentShape } = options;
+  const adversarialWeight = options.adversarialWeight ?? (discriminator ? 0.001 : 0);
+  const sigmaData = options.sigmaData === undefined ? {} : { sigmaData: options.sigmaData };
+  const phaseOf = updateSchedule(options.schedule);
+  const normaliser =
+    discriminator && !exactLogRatio && options.normaliser !== false
+      ? ratioNormaliser(options.normaliser)
+      : undefined;
+  const average = options.ema && ema(options.ema);
+  const learners = {
+    generator: learner("generator", generator.parameters, optimizers.generator),
+    fake: learner("fake", fake.parameters, optimizers.fake),
+    ...(discriminator && {
+      discriminator: learner("discriminator", discriminator.parameters, optimizers.discriminator),
+    }),
+  };
+  const source = random(seed);
+  let iteration = 0;
+  let skipped = 0;
+  /** By net: one that trains well must not hide another that does not. */
+  let skippedInARow: Record<string, number> = {};
+
+  const normal = (stream: Random, shape: number[]): tf.Tensor =>
+    tf.tensor(stream.normal(tf.util.sizeFromShape(shape)), shape);
+
+  function draw(streams: Random): Draws {
+    const batch: Batch | undefined = data?.(streams.fork("data"), batchSize);
+    return {
+      z: normal(streams.fork("latent"), [batchSize, ...latentShape]),
+      condition: batch ? batch.condition : options.conditions?.(streams.fork("condition"), batchSize),
+      real: batch?.x,
+      streams,
+    };
+  }
+
+  /** The generator's loss; what to log goes into `log`, kept. */
+  function generatorLoss({ z, condition, streams }: Draws, log: Record<string, tf.Tensor>): tf.Scalar {
+    const stream = streams.fork("generator");
+    const generated = generator.generate(z, condition);
+    const sigmas = noise.draw(stream.fork("sigma"), batchSize);
+    const sigma = tf.tensor1d(sigmas);
+    const noised = addNoise(generated, sigma, normal(stream.fork("noise"), generated.shape));
+    const logits =
+      discriminator && adversarialWeight > 0 ? discriminator.logits(noised, sigma, condition) : undefined;
+    const terms: tf.Tensor[] = [];
+    if (logits) {
+      const adversarial = tf.mean(generatorAdversarialLoss(logits));
+      log.adversarialLoss = tf.keep(tf.clone(adversarial));
+      terms.push(tf.mul(adversarialWeight, adversarial));
+    }
+    if (matchingWeight > 0) {
+      const judged: Record<string, tf.Tensor> = untaped(() => ({
+        teacherDenoised: teacher.denoise(noised, sigma, condition),
+        fakeDenoised: fake.denoise(noised, sigma, condition),
+        ...(exactLogRatio
+          ? { logRatio: exactLogRatio(noised, sigma, condition) }
+          : discriminator && { logits: logits ?? discriminator.logits(noised, sigma, condition) }),
+      }));
+      const { loss, gradient, weights, metrics } = distributionMatching(
+        {
+          generated,
+          sigmas,
+          teacherDenoised: judged.teacherDenoised!,
+          fakeDenoised: judged.fakeDenoised!,
+          ...(judged.logits && { logits: judged.logits }),
+          ...(judged.logRatio && { logRatio: judged.logRatio as tf.Tensor1D }),
+        },
+        {
+          divergence,
+          ...(normaliser && { normaliser }),
+          ...(options.balance !== undefined && { balance: options.balance }),
+          ...(options.scale && { scale: options.scale }),
+          ...options.ratio,
+        },
+      );
+      const matching = tf.mean(loss);
+      Object.assign(log, metrics, { matchingLoss: tf.keep(tf.clone(matching)) });
+      terms.push(tf.mul(matchingWeight, matching));
+      tf.dispose([weights, judged.teacherDenoised!, judged.fakeDenoised!]);
+      for (const name of ["logits", "logRatio"]) judged[name]?.dispose();
+      toFree.push(gradient);
+    }
+    const seen = untaped(() => {
+      const { mean, variance } = tf.moments(generated);
+      return { outputMean: mean, outputDeviation: tf.sqrt(variance) };
+    });
+    Object.assign(log, seen);
+    return tf.addN(terms) as tf.Scalar;
+  }
+  /** Kept by a loss for its gradient: freed after the backward pass. */
+  const toFree: tf.Tensor[] = [];
+
+  function criticLoss(draws: Draws, generated: tf.Tensor, log: Record<string, tf.Tensor>): tf.Scalar {
+    const { condition, real, streams } = draws;
+    const stream = streams.fork("critic");
+    const fakeSigma = tf.tensor1d(fakeNoise.draw(stream.fork("fake sigma"), batchSize));
+    const noised = addNoise(generated, fakeSigma, normal(stream.fork("fake noise"), generated.shape));
+    const loss = tf.mean(
+      edmLoss(fake.denoise(noised, fakeSigma, condition), generated, fakeSigma, sigmaData),
+    );
+    log.fakeLoss = tf.keep(tf.clone(loss));
+    if (!discriminator || !real) return loss as tf.Scalar;
+    const sigma = tf.tensor1d(noise.draw(stream.fork("sigma"), batchSize));
+    const noisedReal = addNoise(real, sigma, normal(stream.fork("real noise"), real.shape));
+    const noisedFake = addNoise(generated, sigma, normal(stream.fork("noise"), generated.shape));
+    const critic = (x: tf.Tensor) => discriminator.logits(x, sigma, condition);
+    const logits = { real: critic(noisedReal), generated: critic(noisedFake) };
+    const told = tf.mean(discriminatorLoss(logits));
+    log.discriminatorLoss = tf.keep(tf.clone(told));
+    Object.assign(
+      log,
+      untaped(() => {
+        const right = (x: tf.Tensor) => tf.mean(tf.cast(tf.greater(tf.mean(x, 1), 0), "float32"));
+        const both = tf.add(right(logits.real), right(tf.neg(logits.generated)));
+        return { discriminatorAccuracy: tf.mul(0.5, both) };
+      }),
+    );
+    const terms = [loss, tf.mul(discriminatorWeight, told)];
+    const { gradientPenalty } = options;
+    if (gradientPenalty) {
+      const { kind, weight, step = 0.01 } = gradientPenalty;
+      const penalty = tf.mean(
+        kind === "exact"
+          ? exactGradientPenalty(critic, noisedReal, { step })
+          : approximateGradientPenalty(critic, noisedReal, normal(stream.fork("penalty"), real.shape), {
+              deviation: step,
+            }),
+      );
+      log.gradientPenalty = tf.keep(tf.clone(penalty));
+      terms.push(tf.mul(discriminatorWeight * weight, penalty));
+    }
+    return tf.addN(terms) as tf.Scalar;
+  }
+
+  function note(
+    row: DistilRow,
+    name: "generator" | "fake" | "discriminator",
+    step: { norm: number; skipped: boolean },
+  ): void {
+    row[`${name}GradientNorm`] = step.norm;
+    if (step.skipped) skipped++;
+    const times = step.skipped ? (skippedInARow[name] ?? 0) + 1 : 0;
+    skippedInARow[name] = times;
+    if (times >= patience)
+      throw new DivergedError(
+        `distil: the last ${times} gradients of the ${name} were not finite, up to iteration ${iteration}. Go on from an earlier snapshot with a lower learning rate.`,
+      );
+  }
+
+  async function trainGenerator(draws: Draws, row: DistilRow): Promise<void> {
+    const log: Record<string, tf.Tensor> = {};
+    const { value, gradients } = gradientsOf(() => generatorLoss(draws, log), {
+      generator: generator.parameters,
+    });
+    const step = await learners.generator.step(gradients, iteration);
+    if (!step.skipped) average?.update(generator.parameters);
+    tf.dispose([...gradients.values(), ...toFree.splice(0)]);
+    const { effectiveSampleShare, ...numbers } = await read({ ...log, generatorLoss: value });
+    Object.assign(
+      row,
+      numbers,
+      effectiveSampleShare !== undefined && { effectiveSamples: effectiveSampleShare * batchSize },
+    );
+    note(row, "generator", step);
+  }
+
+  async function trainCritic(draws: Draws, row: DistilRow): Promise<void> {
+    const log: Record<string, tf.Tensor> = {};
+    const generated = tf.tidy(() => generator.generate(draws.z, draws.condition));
+    const { value, gradients } = gradientsOf(() => criticLoss(draws, generated, log), {
+      fake: fake.parameters,
+      ...(discriminator && { discriminator: discriminator.parameters }),
+    });
+    const steps = {
+      fake: await learners.fake.step(gradients, iteration),
+      discriminator: await learners.discriminator?.step(gradients, iteration),
+    };
+    tf.dispose([value, generated, ...gradients.values()]);
+    Object.assign(row, await read(log));
+    note(row, "fake", steps.fake);
+    if (steps.discriminator) note(row, "discriminator", steps.discriminator);
+  }
+
+  async function step(): Promise<DistilRow> {
+    const phase = phaseOf(iteration);
+    const row: DistilRow = {
+      iteration,
+      phase: phase.generator && phase.critic ? "both" : phase.generator ? "generator" : "critic",
+      skipped,
+    };
+    const draws = draw(source.fork(iteration));
+    try {
+      if (phase.generator) await trainGenerator(draws, row);
+      if (phase.critic) await trainCritic(draws, row);
+    } finally {
+      tf.dispose([
+        draws.z,
+        ...(draws.condition ? [draws.condition] : []),
+        ...(draws.real ? [draws.real] : []),
+      ]);
+    }
+    row.skipped = skipped;
+    iteration++;
+    return row;
+  }
+
+  return {
+    async *[Symbol.asyncIterator]() {
+      while (iteration < options.steps) yield await step();
+    },
+    get iteration() {
+      return iteration;
+    },
+    ema: average,
+    async save() {
+      const snapshot: Snapshot = {
+        tensors: new Map(),
+        json: {
+          iteration,
+          skipped,
+          skippedInARow: { ...skippedInARow },
+          seed,
+          emaUpdates: average?.updates ?? 0,
+        },
+      };
+      for (const one of Object.values(learners)) await one.save(snapshot);
+      if (average) await saveTensors(snapshot, "ema.", average.parameters);
+      if (normaliser) snapshot.json.bins = await normaliser.state();
+      return snapshot;
+    },
+    load(snapshot) {
+      if (snapshot.json.seed !== seed)
+        throw new Error(
+          `load: the snapshot's seed is ${snapshot.json.seed}, this run's ${seed}; it would not go on as it began.`,
+        );
+      for (const one of Object.values(learners)) one.load(snapshot);
+      if (average) {
+        const tensors = tensorsUnder(snapshot, "ema.");
+        average.load({ tensors, updates: Number(snapshot.json.emaUpdates) });
+        for (const tensor of tensors.values()) tensor.dispose();
+      }
+      if (normaliser) normaliser.load(snapshot.json.bins as RatioNormaliserState);
+      iteration = Number(snapshot.json.iteration);
+      skipped = Number(snapshot.json.skipped);
+      skippedInARow = { ...(snapshot.json.skippedInARow as Record<string, number>) };
+    },
+    dispose() {
+      for (const one of Object.values(learners)) one.dispose();
+      average?.dispose();
+      normaliser?.dispose();
+    },
+  };
+}
