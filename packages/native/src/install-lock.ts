@@ -13,7 +13,7 @@ export interface LockOptions {
 }
 
 /**
- * Does something while holding a lock that other processes respect; one whose process died is taken over after half a
+ * Does something while holding a lock that other processes respect; one whose process died is taken over after a quarter of a
  * minute.
  *
  * @throws NativeError when another process holds it for longer than the patience
@@ -36,7 +36,7 @@ export async function withLock<T>(
       release = await lockfile.lock(path, {
         realpath: false,
         lockfilePath: path,
-        stale: 30_000,
+        stale: 15_000,
         onCompromised,
       });
     } catch (error) {
@@ -49,8 +49,13 @@ export async function withLock<T>(
       await wait(Math.min(500, patience), undefined, { signal });
     }
   }
+  const stopped = signal ? AbortSignal.any([signal, lost.signal]) : lost.signal;
   try {
-    return await action(signal ? AbortSignal.any([signal, lost.signal]) : lost.signal);
+    return await action(stopped);
+  } catch (error) {
+    // Whatever broke off says why it was stopped, not how.
+    stopped.throwIfAborted();
+    throw error;
   } finally {
     await release().catch(() => undefined);
   }

@@ -194,7 +194,7 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
   const root = resolve(nativeRoot(options));
   const folder = join(root, target.name);
   const { step, note, milliseconds } = stepsOf(options.onProgress);
-  const onWait = (): void => note("wait", "another installer is at work; waiting for it");
+  const onWait = (): void => note("wait", "another installer is at work; waiting for it (for 15 s, if it was killed)");
   return withLock(
     `${folder}.lock`,
     async (signal) => {
