@@ -5,10 +5,10 @@ const path = require("node:path");
 const util = require("node:util");
 const manifest = require("./installed.json");
 
-/** Node 23 removed what TensorFlow.js' binding still calls. */
+/** Node 23 removed what TensorFlow.js' binding still calls, and Node 22 warns of it. */
 function restoreRemovedUtil() {
-  util.isNullOrUndefined ??= (value) => value === null || value === undefined;
-  util.isArray ??= Array.isArray;
+  util.isNullOrUndefined = (value) => value === null || value === undefined;
+  util.isArray = Array.isArray;
 }
 
 /** Registers the backend `tensorflow` with the given tfjs-core, unless one is registered already. */

@@ -1,5 +1,5 @@
 import { mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { lastLines, NativeError } from "./native-error.ts";
 import { runCommand } from "./run-command.ts";
 import type { NativeTarget } from "./target.ts";
@@ -48,8 +48,22 @@ export async function findCompiler(
   );
 }
 
-/** The compiler's arguments that make the addon in a folder with sources, headers and libraries. */
-export function compileArguments(folder: string, target: NativeTarget): string[] {
+/** What an addon is made of; paths are relative to the installation, or absolute. */
+export interface AddonSources {
+  sources: readonly string[];
+  output: string;
+  flags?: readonly string[];
+}
+
+/** tfjs-node's own binding. */
+export const binding: AddonSources = {
+  sources: ["binding/tfjs_backend.cc", "binding/tfjs_binding.cc"],
+  output: addonPath,
+  flags: ["-DNODE_GYP_MODULE_NAME=tfjs_binding", "-w"],
+};
+
+/** The compiler's arguments that make an addon of Node's, linked with TensorFlow, in a folder with its headers and libraries. */
+export function compileArguments(folder: string, target: NativeTarget, addon: AddonSources): string[] {
   const shared =
     target.platform === "darwin"
       ? ["-bundle", "-undefined", "dynamic_lookup", "-Wl,-rpath,@loader_path/../../deps/lib"]
@@ -57,18 +71,16 @@ export function compileArguments(folder: string, target: NativeTarget): string[]
   return [
     "-O2",
     "-std=c++17",
-    "-w",
     `-DNAPI_VERSION=${napiVersion}`,
-    "-DNODE_GYP_MODULE_NAME=tfjs_binding",
     "-DBUILDING_NODE_EXTENSION",
+    ...(addon.flags ?? []),
     `-I${join(folder, headersFolder)}`,
     `-I${join(folder, "deps/include")}`,
-    join(folder, "binding/tfjs_backend.cc"),
-    join(folder, "binding/tfjs_binding.cc"),
+    ...addon.sources.map((source) => resolve(folder, source)),
     ...target.libraries.map((library) => join(folder, "deps/lib", library)),
     ...shared,
     "-o",
-    join(folder, addonPath),
+    join(folder, addon.output),
   ];
 }
 
@@ -77,12 +89,12 @@ export async function compileAddon(
   compiler: Compiler,
   folder: string,
   target: NativeTarget,
+  addon: AddonSources,
   signal?: AbortSignal,
 ): Promise<void> {
-  await mkdir(dirname(join(folder, addonPath)), { recursive: true });
-  const { code, endedBy, stderr } = await runCommand(compiler.command, compileArguments(folder, target), {
-    signal,
-  });
+  await mkdir(dirname(join(folder, addon.output)), { recursive: true });
+  const args = compileArguments(folder, target, addon);
+  const { code, endedBy, stderr } = await runCommand(compiler.command, args, { signal });
   if (code === 0) return;
   const how = endedBy ? `was ended by ${endedBy} (out of memory?)` : "failed";
   throw new NativeError(

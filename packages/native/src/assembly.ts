@@ -1,6 +1,6 @@
 import { copyFile, mkdir, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { addonPath, type Compiler, compileAddon, headersFolder } from "./addon.ts";
+import { addonPath, binding, type Compiler, compileAddon, headersFolder } from "./addon.ts";
 import { NativeError } from "./native-error.ts";
 import { unpackPackage } from "./npm-package.ts";
 import { headersPackage, protobufPackage, tfjsNodePackage, tfjsNodeVersion } from "./pinned-releases.ts";
@@ -86,7 +86,7 @@ export async function buildAddon(work: Assembly, from: Compiler | string): Promi
     const addon = join(partial, addonPath);
     await mkdir(dirname(addon), { recursive: true });
     if (prebuilt) await copyFile(from, addon);
-    else await compileAddon(from, partial, target, signal);
+    else await compileAddon(from, partial, target, binding, signal);
     await rm(join(partial, "binding"), { recursive: true, force: true });
     return `${addonPath}, ${formatBytes((await stat(addon)).size)}`;
   });

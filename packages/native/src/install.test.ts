@@ -11,7 +11,7 @@ import {
   writeTools,
 } from "./fake-tools.testing.ts";
 import { type InstallOptions, installNative } from "./install.ts";
-import { NativeError } from "./native-error.ts";
+import { explainSystemError, NativeError } from "./native-error.ts";
 import * as pins from "./pinned-releases.ts";
 import type { InstallProgress } from "./progress.ts";
 import * as selfTests from "./self-test.ts";
@@ -244,6 +244,18 @@ describe.skipIf(platform === "win32")("installNative", () => {
     test.mockReset().mockRejectedValueOnce(new NativeError("broken")).mockResolvedValue(report);
     expect((await install()).alreadyInstalled).toBe(false);
     expect(existsSync(join(folder, "mark"))).toBe(false);
+  });
+
+  it("names a place that can't be written", async () => {
+    const { install } = await setting();
+    const file = join(root, "a-file");
+    await writeFile(file, "");
+    const denied = Object.assign(new Error("denied"), { code: "EACCES", path: "/cache/native" });
+    expect(explainSystemError(denied, "/x")).toMatchObject({
+      message: expect.stringMatching(/^\/cache\/native: it may not be written.*--cache/),
+    });
+    expect(explainSystemError(new Error("other"), "/x")).toMatchObject({ message: "other" });
+    await expect(install({ cache: join(file, "below") })).rejects.toThrow(/a-file.*below a file/);
   });
 
   it("is told by status and undone by remove", async () => {

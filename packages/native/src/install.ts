@@ -6,7 +6,7 @@ import { type CacheOptions, downloadsFolder, nativeRoot, readManifest } from "./
 import { checkSpace, freeBytes } from "./disk-space.ts";
 import { withLock } from "./install-lock.ts";
 import { describeFiles, folderBytes, type InstalledManifest, writeManifest } from "./installed-manifest.ts";
-import { NativeError } from "./native-error.ts";
+import { explainSystemError, NativeError } from "./native-error.ts";
 import { checkNpm } from "./npm-package.ts";
 import {
   headersPackage,
@@ -194,7 +194,8 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
   const root = resolve(nativeRoot(options));
   const folder = join(root, target.name);
   const { step, note, milliseconds } = stepsOf(options.onProgress);
-  const onWait = (): void => note("wait", "another installer is at work; waiting for it (for 15 s, if it was killed)");
+  const onWait = (): void =>
+    note("wait", "another installer is at work; waiting for it (for 15 s, if it was killed)");
   return withLock(
     `${folder}.lock`,
     async (signal) => {
@@ -213,5 +214,7 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
       return { folder, manifest, alreadyInstalled: false, milliseconds };
     },
     { signal: options.signal, onWait },
-  );
+  ).catch((error: unknown) => {
+    throw explainSystemError(error, root);
+  });
 }

@@ -3,6 +3,7 @@ import { join, resolve } from "node:path";
 import { type CacheOptions, downloadsFolder, nativeRoot, readManifest } from "./cache-folder.ts";
 import { withLock } from "./install-lock.ts";
 import { folderBytes, type InstalledManifest } from "./installed-manifest.ts";
+import { explainSystemError } from "./native-error.ts";
 import { type SelfTestReport, selfTest } from "./self-test.ts";
 import { type Flavour, targetName } from "./target.ts";
 
@@ -80,7 +81,9 @@ export async function removeNative(options: RemoveOptions = {}): Promise<Removed
   const removed: Removed[] = [];
   const remove = async (folder: string): Promise<void> => {
     const bytes = await folderBytes(folder);
-    await rm(folder, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true }).catch((error: unknown) => {
+      throw explainSystemError(error, folder);
+    });
     removed.push({ folder, bytes });
   };
   const entries = await readdir(root).catch(() => [] as string[]);
