@@ -57,4 +57,15 @@ describe("withLock", () => {
       await expect(waiting).rejects.toThrow();
     });
   });
+
+  it("says why it was stopped, not how", async () => {
+    const controller = new AbortController();
+    const action = async () => {
+      controller.abort(new Error("Ctrl-C"));
+      throw new Error("The operation was aborted");
+    };
+    await expect(withLock(join(root, "five.lock"), action, { signal: controller.signal })).rejects.toThrow(
+      "Ctrl-C",
+    );
+  });
 });

@@ -10,7 +10,7 @@ import {
   workingTools,
   writeTools,
 } from "./fake-tools.testing.ts";
-import { type InstallOptions, installNative } from "./install.ts";
+import { type InstallOptions, installNative, putInPlace } from "./install.ts";
 import { explainSystemError, NativeError } from "./native-error.ts";
 import * as pins from "./pinned-releases.ts";
 import type { InstallProgress } from "./progress.ts";
@@ -244,6 +244,14 @@ describe.skipIf(platform === "win32")("installNative", () => {
     test.mockReset().mockRejectedValueOnce(new NativeError("broken")).mockResolvedValue(report);
     expect((await install()).alreadyInstalled).toBe(false);
     expect(existsSync(join(folder, "mark"))).toBe(false);
+  });
+
+  it("gives the old folder its name back where the new one can't have it", async () => {
+    const folder = join(root, "kept");
+    await mkdir(folder);
+    await writeFile(join(folder, "mark"), "");
+    await expect(putInPlace({ folder, partial: join(root, "nowhere") })).rejects.toThrow(/ENOENT/);
+    expect(await readdir(folder)).toEqual(["mark"]);
   });
 
   it("names a place that can't be written", async () => {

@@ -137,7 +137,7 @@ async function finish(
 }
 
 /** Gives the built folder its name; an installation that was there goes only once the new one is in place. */
-async function putInPlace({ folder, partial }: Assembly): Promise<void> {
+export async function putInPlace({ folder, partial }: Pick<Assembly, "folder" | "partial">): Promise<void> {
   const old = `${folder}.old-${process.pid}`;
   const had = await rename(folder, old).then(
     () => true,

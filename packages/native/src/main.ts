@@ -128,26 +128,33 @@ function wheels(options: CommandOptions): void {
     print(`${project}==${version}  ${file}  ${formatBytes(bytes)}  sha256:${sha256}`);
 }
 
+const stopCodes: Readonly<Record<string, number>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
+
 /** Asks to stop on the first Ctrl-C, so that half-made folders are removed. */
-function stopSignal(): { signal: AbortSignal; stoppedBy(): number | undefined } {
+function stopSignal() {
   const controller = new AbortController();
   let code: number | undefined;
-  for (const [name, exitCode] of [
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-    ["SIGHUP", 129],
-  ] as const)
-    process.on(name, () => {
-      if (code !== undefined) return;
-      code = exitCode;
-      controller.abort(new NativeError("Stopped; what was half-made is removed."));
-    });
-  return { signal: controller.signal, stoppedBy: () => code };
+  const stop = (name: string): void => {
+    code ??= stopCodes[name];
+    controller.abort(new NativeError("stopped; what was half-made is removed."));
+  };
+  for (const name of Object.keys(stopCodes)) process.on(name, stop);
+  const ignore = (): void => {
+    for (const name of Object.keys(stopCodes)) process.off(name, stop);
+  };
+  return { signal: controller.signal, stoppedBy: () => code, ignore };
+}
+
+/** A reader such as `head` that has seen enough is no error. */
+function endQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code === "EPIPE") process.exit();
+  throw error;
 }
 
 /** The command `fdiv-native`; `args` without the program's name. */
 export async function main(args: string[]): Promise<void> {
-  const { signal, stoppedBy } = stopSignal();
+  const { signal, stoppedBy, ignore } = stopSignal();
+  if (!process.stdout.listeners("error").includes(endQuietly)) process.stdout.on("error", endQuietly);
   const program = new Command("fdiv-native")
     .description(
       "TensorFlow's native backend for fdiv and TensorFlow.js, from package registries, once per machine",
@@ -189,10 +196,11 @@ export async function main(args: string[]): Promise<void> {
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode;
     else if (stoppedBy() !== undefined || error instanceof NativeError) {
-      say(
-        `${process.stderr.isTTY ? "\r\x1b[2K" : ""}fdiv-native: ${stoppedBy() === undefined ? (error as Error).message : "stopped; what was half-made is removed."}`,
-      );
+      const message = (signal.reason as Error | undefined)?.message ?? (error as Error).message;
+      say(`${process.stderr.isTTY ? "\r\x1b[2K" : ""}fdiv-native: ${message}`);
       process.exitCode = stoppedBy() ?? 1;
     } else throw error;
+  } finally {
+    ignore();
   }
 }

@@ -29,29 +29,25 @@ describe("runCommand", () => {
   });
 
   it.skipIf(process.platform === "win32")("ends a command's children when aborted", async () => {
-    const controller = new AbortController();
-    const script =
-      "const c = require('node:child_process').spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']); require('node:fs').writeFileSync(process.argv[1], String(c.pid)); setInterval(() => {}, 1000)";
     const folder = await mkdtemp(join(tmpdir(), "fdiv-native-"));
-    const file = join(folder, "pid");
-    const running = runCommand(node, ["-e", script, file], { signal: controller.signal });
+    const file = join(folder, "signs-of-life");
+    const controller = new AbortController();
+    const child = `setInterval(() => require("node:fs").appendFileSync(${JSON.stringify(file)}, "."), 10); setTimeout(() => process.exit(), 20_000)`;
+    const script = `require("node:child_process").spawn(process.execPath, ["-e", ${JSON.stringify(child)}], { stdio: "ignore" }); setInterval(() => {}, 1000)`;
+    const running = runCommand(node, ["-e", script], { signal: controller.signal });
     running.catch(() => undefined);
-    let pid = "";
-    while (!pid) {
-      await wait(20);
-      pid = await readFile(file, "utf8").catch(() => "");
-    }
+    const signs = () =>
+      readFile(file, "utf8").then(
+        ({ length }) => length,
+        () => 0,
+      );
+    while ((await signs()) === 0) await wait(20);
     controller.abort(new Error("stopped"));
     await expect(running).rejects.toThrow("stopped");
-    for (let alive = true, tries = 0; alive && tries < 100; tries++) {
-      await wait(20);
-      try {
-        process.kill(Number(pid), 0);
-        expect(tries).toBeLessThan(99);
-      } catch {
-        alive = false;
-      }
-    }
+    await wait(100);
+    const last = await signs();
+    await wait(200);
+    expect(await signs()).toBe(last);
     await rm(folder, { recursive: true });
   });
 });
