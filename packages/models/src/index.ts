@@ -19,6 +19,37 @@ export {
   causalLmConfig,
   type RopeScaling,
 } from "./config.ts";
+export type { DenoiserModel } from "./denoisers/denoiser-model.ts";
+export { parametrisationFromDiffusers } from "./denoisers/diffusers-scheduler.ts";
+export { type DiffusersUnetFiles, unetFromDiffusers, unetToDiffusers } from "./denoisers/diffusers-unet.ts";
+export {
+  type DiscriminatorHeads,
+  type DiscriminatorHeadsOptions,
+  discriminatorHeads,
+} from "./denoisers/discriminator-heads.ts";
+export { createMlpDenoiser, type MlpDenoiserOptions } from "./denoisers/mlp-denoiser.ts";
+export {
+  denoiseWith,
+  discreteSchedule,
+  edm,
+  type Parametrisation,
+  type Prediction,
+  type RawNetwork,
+} from "./denoisers/parametrisation.ts";
+export {
+  type CreateUnetOptions,
+  createUnetDenoiser,
+  type UnetDenoiser,
+  unetDenoiser,
+} from "./denoisers/unet-denoiser.ts";
+export { unet2d, unet2dFeatures, unet2dParameters } from "./denoisers/unet2d.ts";
+export {
+  diffusersConfig,
+  type Unet2dConfig,
+  type Unet2dOptions,
+  unet2dConfig,
+  unet2dConfigFromDiffusers,
+} from "./denoisers/unet2d-config.ts";
 export { configFromHuggingFace, families, huggingFaceConfig } from "./families.ts";
 export type { Family, ForwardInput, KeyValueCache, ParameterSpec } from "./family.ts";
 export {

@@ -3,9 +3,14 @@ export { type AdamWOptions, adamW, type Optimizer, type OptimizerState, type Ste
 export { type AttentionOptions, attention } from "./attention.ts";
 export { cacheWrite } from "./cache-write.ts";
 export { type Clipping, clipByGlobalNorm, clipByGlobalNormAsync } from "./clip.ts";
+export { type Conv2dOptions, conv2d, upsample2x } from "./conv2d.ts";
+
+import "./conv2d-backprop-filter.ts";
+
 export { crossEntropy } from "./cross-entropy.ts";
 export { embedding, gatherRows, segmentSum } from "./embedding.ts";
 export { valueAndGradients } from "./gradients.ts";
+export { groupNorm } from "./group-norm.ts";
 export { bfloat16ToFloat, floatToBfloat16, floatToHalf, halfToFloat } from "./half.ts";
 export * from "./kernel.ts";
 export { layerNorm } from "./layer-norm.ts";

@@ -1,3 +1,4 @@
+export { loadUnetDenoiser, saveUnetDenoiser } from "../denoisers/unet-folder.ts";
 export { loadAdapter, saveAdapter } from "./adapter-folder.ts";
 export { type ConvertOptions, convertCheckpoint } from "./convert.ts";
 export { openFileSource } from "./file-source.ts";

@@ -1,0 +1,35 @@
+import { random } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+
+/** How a parameter begins: normal with deviation gain/√fan-in, all ones, or all zeros. */
+export interface InitialParameter {
+  shape: readonly number[];
+  start: "ones" | "zeros" | { gain: number };
+}
+
+/** Variables by name, each from a stream of its own, so that a model's other parameters do not change when one is added. */
+export function initialise(
+  specs: ReadonlyMap<string, InitialParameter>,
+  seed: number | string,
+): Map<string, tf.Variable> {
+  const source = random(seed);
+  const parameters = new Map<string, tf.Variable>();
+  for (const [name, { shape, start }] of specs) {
+    const size = shape.reduce((product, n) => product * n, 1);
+    const values = new Float32Array(size).fill(start === "ones" ? 1 : 0);
+    if (typeof start === "object") {
+      const fanIn = Math.max(1, size / (shape[0] ?? 1));
+      source
+        .fork(name)
+        .normal(size)
+        .forEach((z, i) => {
+          values[i] = (start.gain * z) / Math.sqrt(fanIn);
+        });
+    }
+    parameters.set(
+      name,
+      tf.tidy(() => tf.variable(tf.tensor(values, [...shape]))),
+    );
+  }
+  return parameters;
+}

@@ -1,0 +1,103 @@
+import { embedding, linear } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+import { copyVariables, type DenoiserModel, parameterMembers } from "./denoiser-model.ts";
+import { type InitialParameter, initialise } from "./initialise.ts";
+import { sinusoidalEmbedding } from "./noise-embedding.ts";
+import { denoiseWith, edm } from "./parametrisation.ts";
+
+export interface MlpDenoiserOptions {
+  /** Of a point; default 2. */
+  dimensions?: number;
+  /** Default 128. */
+  hidden?: number;
+  /** Residual layers; default 3. */
+  layers?: number;
+  /** 0, the default, for none. */
+  labels?: number;
+  sigmaData?: number;
+  seed?: number | string;
+}
+
+type Sizes = Required<Omit<MlpDenoiserOptions, "seed">>;
+
+const waves = 32;
+/** c_noise runs over about three units; the embedding's slowest wave should turn within them. */
+const levelScale = 16;
+
+function parametersOf({ dimensions, hidden, layers, labels }: Sizes): Map<string, InitialParameter> {
+  const specs = new Map<string, InitialParameter>();
+  const affine = (name: string, out: number, from: number, gain: number) => {
+    specs.set(`${name}.weight`, { shape: [out, from], start: { gain } });
+    specs.set(`${name}.bias`, { shape: [out], start: "zeros" });
+  };
+  affine("input", hidden, dimensions, 1);
+  affine("level", hidden, 2 * waves, 1);
+  if (labels > 0) specs.set("labels.weight", { shape: [labels, hidden], start: { gain: Math.sqrt(hidden) } });
+  for (let i = 0; i < layers; i++) {
+    affine(`layers.${i}.in`, hidden, hidden, Math.SQRT2);
+    affine(`layers.${i}.out`, hidden, hidden, 0.3);
+  }
+  affine("output", dimensions, hidden, 1e-2);
+  return specs;
+}
+
+function make(all: ReadonlyMap<string, tf.Tensor>, sizes: Sizes): DenoiserModel {
+  const get = (name: string): tf.Tensor => all.get(name)!;
+  const dense = (name: string, x: tf.Tensor, activation: "none" | "silu" = "none") =>
+    linear(x, get(`${name}.weight`), { bias: get(`${name}.bias`), activation });
+  const hidden = (input: tf.Tensor, level: tf.Tensor1D, labels?: tf.Tensor): tf.Tensor => {
+    if (input.rank !== 2 || input.shape[1] !== sizes.dimensions)
+      throw new RangeError(
+        `mlpDenoiser: x has shape [${input.shape}], expected [batch, ${sizes.dimensions}].`,
+      );
+    const wave = sinusoidalEmbedding(tf.mul(level, levelScale) as tf.Tensor1D, 2 * waves, {
+      flip: false,
+      frequencyShift: 0,
+    });
+    let told = dense("level", wave);
+    if (labels) {
+      if (sizes.labels === 0)
+        throw new RangeError("mlpDenoiser: labels are given to a model without a label embedding.");
+      const known = tf.reshape(tf.cast(tf.greaterEqual(labels, 0), "float32"), [-1, 1]);
+      const ids = tf.maximum(labels, tf.scalar(0, "int32")) as tf.Tensor1D;
+      told = tf.add(told, tf.mul(known, embedding(get("labels.weight"), ids)));
+    }
+    let h = tf.add(dense("input", input), told);
+    for (let i = 0; i < sizes.layers; i++)
+      h = tf.add(h, dense(`layers.${i}.out`, dense(`layers.${i}.in`, h, "silu")));
+    return h;
+  };
+  const parametrisation = edm({ sigmaData: sizes.sigmaData });
+  return {
+    ...parameterMembers(all),
+    range: parametrisation.range,
+    denoise: denoiseWith(
+      (input, level, labels) => dense("output", hidden(input, level, labels)),
+      parametrisation,
+    ),
+    features(x, sigma, labels) {
+      let found: tf.Tensor | undefined;
+      denoiseWith((input, level, given) => {
+        found = hidden(input, level, given);
+        return input;
+      }, parametrisation)(x, sigma, labels);
+      return [found!];
+    },
+    featureChannels: [sizes.hidden],
+    copy: () => make(copyVariables(all), sizes),
+  };
+}
+
+/**
+ * A residual multilayer perceptron under EDM's preconditioning, for points of a few dimensions.
+ *
+ * @throws RangeError on sizes
+ */
+export function createMlpDenoiser(options: MlpDenoiserOptions = {}): DenoiserModel {
+  const { dimensions = 2, hidden = 128, layers = 3, labels = 0, sigmaData = 0.5, seed = 0 } = options;
+  for (const [name, value] of Object.entries({ dimensions, hidden, layers }))
+    if (!Number.isSafeInteger(value) || value < 1 || value > 65_536)
+      throw new RangeError(`createMlpDenoiser: ${name} is ${value}, expected a positive integer.`);
+  const sizes = { dimensions, hidden, layers, labels, sigmaData };
+  return make(initialise(parametersOf(sizes), seed), sizes);
+}

@@ -1,0 +1,71 @@
+import type * as tf from "@tensorflow/tfjs-core";
+import { copyVariables, type DenoiserModel, parameterMembers } from "./denoiser-model.ts";
+import { initialise } from "./initialise.ts";
+import { denoiseWith, edm, type Parametrisation } from "./parametrisation.ts";
+import { unet2d, unet2dFeatures, unet2dParameters } from "./unet2d.ts";
+import { type Unet2dConfig, type Unet2dOptions, unet2dConfig } from "./unet2d-config.ts";
+
+/** A U-Net over images [batch, height, width, channels] as a denoiser. */
+export interface UnetDenoiser extends DenoiserModel {
+  readonly config: Unet2dConfig;
+  copy(): UnetDenoiser;
+}
+
+/**
+ * A U-Net with given parameters as a denoiser.
+ *
+ * @param parameters by diffusers' names, convolutions [out, in, height, width]
+ * @throws Error naming a parameter that is missing, superfluous or of another shape
+ */
+export function unetDenoiser(
+  parameters: ReadonlyMap<string, tf.Tensor>,
+  config: Unet2dConfig,
+  parametrisation: Parametrisation,
+): UnetDenoiser {
+  const expected = unet2dParameters(config);
+  for (const [name, { shape }] of expected) {
+    const found = parameters.get(name);
+    if (!found || found.shape.join() !== shape.join())
+      throw new Error(
+        `unet2d: the parameter ${name} ${found ? `has shape [${found.shape}]` : "is missing"}, expected [${shape}].`,
+      );
+  }
+  for (const name of parameters.keys())
+    if (!expected.has(name))
+      throw new Error(`unet2d: there is no place for a parameter ${name} in this configuration.`);
+  const inward = (x: tf.Tensor, sigma: tf.Tensor1D, labels?: tf.Tensor): tf.Tensor[] => {
+    let features: tf.Tensor[] = [];
+    denoiseWith((input, level, given) => {
+      features = unet2dFeatures(parameters, config, input, level, given);
+      return input;
+    }, parametrisation)(x, sigma, labels);
+    return features;
+  };
+  return {
+    config,
+    ...parameterMembers(parameters),
+    range: parametrisation.range,
+    denoise: denoiseWith(
+      (input, level, labels) => unet2d(parameters, config, input, level, labels),
+      parametrisation,
+    ),
+    features: inward,
+    featureChannels: [...config.blockChannels, config.blockChannels.at(-1)!],
+    copy: () => unetDenoiser(copyVariables(parameters), config, parametrisation),
+  };
+}
+
+export interface CreateUnetOptions extends Unet2dOptions {
+  seed?: number | string;
+  sigmaData?: number;
+}
+
+/** A fresh U-Net under EDM's preconditioning, its parameters drawn from the seed. */
+export function createUnetDenoiser({
+  seed = 0,
+  sigmaData = 0.5,
+  ...options
+}: CreateUnetOptions = {}): UnetDenoiser {
+  const config = unet2dConfig(options);
+  return unetDenoiser(initialise(unet2dParameters(config), seed), config, edm({ sigmaData }));
+}

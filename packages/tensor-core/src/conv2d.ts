@@ -1,0 +1,154 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { columnsImageKernel, imageColumnsKernel, type Window, windowedSize } from "./image-columns.ts";
+import { lazyGradient } from "./kernel.ts";
+import { linearKernel, linearNoBiasKernel } from "./linear.ts";
+import { product } from "./mat-mul.ts";
+import { checkRank, checkShape, printShape } from "./shape-check.ts";
+import { sumRowsKernel } from "./sum-rows.ts";
+
+export interface Conv2dOptions {
+  /** [out] */
+  bias?: tf.Tensor;
+  /** Default 1. */
+  stride?: number;
+  /** Zeros around: on every side, or top, bottom, left, right. Default 0. */
+  padding?: number | readonly [top: number, bottom: number, left: number, right: number];
+}
+
+type Images = readonly [number, number, number, number];
+
+/** [out, in, kh, kw] as the matrix [out, kh·kw·in] that columns are multiplied by. */
+const asMatrix = (weight: tf.Tensor): tf.Tensor =>
+  tf.reshape(tf.transpose(weight, [0, 2, 3, 1]), [weight.shape[0]!, -1]);
+
+/** Whether the window is one pixel, so that the image's pixels are its columns. */
+const isPointwise = ({ kernel, stride, padding }: Window): boolean =>
+  kernel[0] === 1 && kernel[1] === 1 && stride === 1 && padding.every((zeros) => zeros === 0);
+
+const columnsOf = (x: tf.Tensor, window: Window): tf.Tensor =>
+  isPointwise(window) ? tf.reshape(x, [-1, x.shape[3]!]) : imageColumnsKernel({ x }, window)[0]!;
+
+const linearAttributes = { transposeWeight: true, activation: "none", keepPreactivation: false } as const;
+
+function forward(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor | undefined, window: Window): tf.Tensor {
+  const columns = columnsOf(x, window);
+  const matrix = asMatrix(weight);
+  const [y] = bias
+    ? linearKernel({ x: columns, weight: matrix, bias }, linearAttributes)
+    : linearNoBiasKernel({ x: columns, weight: matrix }, linearAttributes);
+  return tf.reshape(y!, [
+    x.shape[0]!,
+    ...windowedSize(x.shape as unknown as Images, window),
+    weight.shape[0]!,
+  ]);
+}
+
+/** dx: with stride 1 a convolution of dy with the flipped weight, else the columns' gradient added back. */
+function inputGradient(dy: tf.Tensor, weight: tf.Tensor, shape: Images, window: Window): tf.Tensor {
+  const { kernel, stride, padding } = window;
+  const fits =
+    padding[0] < kernel[0] && padding[1] < kernel[0] && padding[2] < kernel[1] && padding[3] < kernel[1];
+  if (stride === 1 && fits && !isPointwise(window)) {
+    const flipped = tf.transpose(tf.reverse(weight, [2, 3]), [1, 0, 2, 3]);
+    const [top, bottom, left, right] = padding;
+    return forward(dy, flipped, undefined, {
+      kernel,
+      stride: 1,
+      padding: [kernel[0] - 1 - top, kernel[0] - 1 - bottom, kernel[1] - 1 - left, kernel[1] - 1 - right],
+    });
+  }
+  const rows = tf.reshape(dy, [-1, weight.shape[0]!]);
+  const columns = product(rows, asMatrix(weight), false, false);
+  return isPointwise(window)
+    ? tf.reshape(columns, [...shape])
+    : columnsImageKernel({ columns }, { ...window, shape })[0]!;
+}
+
+/** dweight [out, in, kh, kw] from dy's rows and x's columns. */
+function weightGradient(dy: tf.Tensor, x: tf.Tensor, weightShape: Images, window: Window): tf.Tensor {
+  const [out, channels, height, width] = weightShape;
+  const matrix = product(tf.reshape(dy, [-1, out]), columnsOf(x, window), true, false);
+  return tf.transpose(tf.reshape(matrix, [out, height, width, channels]), [0, 3, 1, 2]);
+}
+
+/** By the backend's own convolution, which has all its gradients there. */
+function stockConvolution(
+  x: tf.Tensor,
+  weight: tf.Tensor,
+  bias: tf.Tensor | undefined,
+  window: Window,
+): tf.Tensor {
+  const [top, bottom, left, right] = window.padding;
+  const padded = window.padding.some((zeros) => zeros > 0)
+    ? tf.pad(x, [
+        [0, 0],
+        [top, bottom],
+        [left, right],
+        [0, 0],
+      ])
+    : x;
+  const filter = tf.transpose(weight, [2, 3, 1, 0]) as tf.Tensor4D;
+  const y = tf.conv2d(padded as tf.Tensor4D, filter, window.stride, "valid");
+  return bias ? tf.add(y, bias) : y;
+}
+
+/**
+ * The convolution of images with filters in PyTorch's layout, cross-correlation as everywhere in the field.
+ *
+ * On wasm it is a product of the image's columns with the filters (im2col): TensorFlow.js has no gradient for filters there, and its own convolution packs
+ * filters once, so that it goes on with old ones after an optimiser has changed them in place.
+ *
+ * @param x [batch, height, width, in]
+ * @param weight [out, in, kernel height, kernel width]
+ * @returns [batch, out height, out width, out]
+ * @throws when shapes, stride or padding do not fit
+ */
+export function conv2d(x: tf.Tensor, weight: tf.Tensor, options: Conv2dOptions = {}): tf.Tensor {
+  const { bias, stride = 1, padding = 0 } = options;
+  checkRank("conv2d", "x", x, 4);
+  checkRank("conv2d", "weight", weight, 4);
+  const shape = x.shape as unknown as Images;
+  const weightShape = weight.shape as unknown as Images;
+  if (shape[3] !== weightShape[1])
+    throw new Error(
+      `conv2d: weight ${printShape(weight.shape)} ([out, in, height, width]) does not fit x ${printShape(x.shape)}, which has ${shape[3]} channels.`,
+    );
+  if (bias)
+    checkShape("conv2d", "bias", bias, [weightShape[0]], `the outputs of weight ${printShape(weight.shape)}`);
+  const zeros = typeof padding === "number" ? ([padding, padding, padding, padding] as const) : padding;
+  if (!Number.isSafeInteger(stride) || stride < 1 || !zeros.every((n) => Number.isSafeInteger(n) && n >= 0))
+    throw new Error(`conv2d: stride ${stride} and padding [${zeros}] must be integers, at least 1 and 0.`);
+  const window: Window = { kernel: [weightShape[2], weightShape[3]], stride, padding: zeros };
+  if (windowedSize(shape, window).some((size) => size < 1))
+    throw new Error(
+      `conv2d: x ${printShape(x.shape)} is smaller than the filters of weight ${printShape(weight.shape)}.`,
+    );
+  if (tf.getBackend() !== "wasm") return stockConvolution(x, weight, bias, window);
+  return lazyGradient(
+    { x, weight, ...(bias && { bias }) },
+    (save) => {
+      save([x, weight]);
+      return forward(x, weight, bias, window);
+    },
+    (dy, [savedX, savedWeight]) => ({
+      x: () => inputGradient(dy, savedWeight!, shape, window),
+      weight: () => weightGradient(dy, savedX!, weightShape, window),
+      bias: () => sumRowsKernel({ x: tf.reshape(dy, [-1, weightShape[0]]) }, {})[0]!,
+    }),
+  );
+}
+
+/** Images twice as high and wide, each pixel four times (nearest neighbour); [batch, 2·height, 2·width, channels]. */
+export function upsample2x(x: tf.Tensor): tf.Tensor {
+  checkRank("upsample2x", "x", x, 4);
+  const [batch, height, width, channels] = x.shape as unknown as Images;
+  return lazyGradient(
+    { x },
+    () => {
+      const pixels = tf.reshape(x, [batch * height * width, channels]);
+      const rows = tf.reshape(tf.concat([pixels, pixels], 1), [batch * height, 2 * width * channels]);
+      return tf.reshape(tf.concat([rows, rows], 1), [batch, 2 * height, 2 * width, channels]);
+    },
+    (dy) => ({ x: () => tf.mul(4, tf.avgPool(dy as tf.Tensor4D, 2, 2, "valid")) }),
+  );
+}
