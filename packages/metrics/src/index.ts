@@ -1,5 +1,13 @@
 export { brierScore, type CalibrationBin, expectedCalibrationError } from "./calibration.ts";
 export { distinctN, ngramEntropy, selfBleu } from "./diversity.ts";
+export { type FeatureSet, featureSet } from "./feature-set.ts";
+export {
+  frechetDistance,
+  type GaussianMoments,
+  gaussianFrechetDistance,
+  gaussianMoments,
+  type SampleDistance,
+} from "./frechet-distance.ts";
 export {
   bootstrapInterval,
   effectiveSampleSize,
@@ -8,4 +16,12 @@ export {
   pairedDifference,
   wilsonInterval,
 } from "./intervals.ts";
+export {
+  type ClassHistogram,
+  classHistogram,
+  type Mode,
+  type ModeCoverage,
+  modeCoverage,
+} from "./mode-coverage.ts";
+export { type NeighbourCoverage, type NeighbourScores, neighbourCoverage } from "./neighbour-coverage.ts";
 export { normalQuantile, studentQuantile } from "./quantiles.ts";
