@@ -11,6 +11,14 @@ export const benchmarks = {
       { name: "TRL, precomputed reference", command: ["trl_step.py", "cached"] },
       { name: "PyTorch", command: ["torch_step.py"] },
       { name: "PyTorch, precomputed reference", command: ["torch_step.py", "cached"] },
+      {
+        name: "fdiv, tensorflow, shared prompt",
+        command: ["dpo-step.ts", "shared", "--backend", "tensorflow"],
+      },
+      {
+        name: "fdiv, tensorflow, prompt twice",
+        command: ["dpo-step.ts", "unshared", "--backend", "tensorflow"],
+      },
       { name: "fdiv, wasm, shared prompt", command: ["dpo-step.ts", "shared"] },
       { name: "fdiv, wasm, prompt twice", command: ["dpo-step.ts", "unshared"] },
       { name: "fdiv, wasm, one thread", command: ["dpo-step.ts", "shared", "--threads", "1"] },
@@ -41,6 +49,7 @@ export const benchmarks = {
     sides: [
       { name: "transformers generate()", command: ["hf_generate.py"] },
       { name: "transformers generate(), greedy", command: ["hf_generate.py", "greedy"] },
+      { name: "fdiv, tensorflow", command: ["generate.ts", "--backend", "tensorflow"] },
       { name: "fdiv, wasm", command: ["generate.ts"] },
       { name: "fdiv, wasm, greedy", command: ["generate.ts", "greedy"] },
     ],
@@ -52,6 +61,7 @@ export const benchmarks = {
     sides: [
       { name: "PyTorch", command: ["torch_log_softmax.py"] },
       { name: "stock tfjs, wasm", command: ["log-softmax.ts", "stock"] },
+      { name: "fdiv, tensorflow", command: ["log-softmax.ts", "--backend", "tensorflow"] },
       { name: "fdiv, wasm", command: ["log-softmax.ts"] },
     ],
   },
@@ -62,6 +72,7 @@ export const benchmarks = {
     sides: [
       { name: "PyTorch", command: ["torch_log_softmax.py", "gradient"] },
       { name: "stock tfjs, wasm", command: ["log-softmax.ts", "stock", "gradient"] },
+      { name: "fdiv, tensorflow", command: ["log-softmax.ts", "gradient", "--backend", "tensorflow"] },
       { name: "fdiv, wasm", command: ["log-softmax.ts", "gradient"] },
     ],
   },

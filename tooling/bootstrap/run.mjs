@@ -89,6 +89,11 @@ const tasks = {
     step("Types", () => turbo(["typecheck"]));
     step("Lint and format", () => node([bin(["@biomejs", "biome", "bin", "biome"]), "check", "."]));
     step("Packed packages", () => node([join(root, "tooling/pack-gate/pack-gate.mjs")]));
+    // Two hundred megabytes from PyPI, once a machine; without them the tests that need TensorFlow say that they are skipped.
+    if (process.env.FDIV_TEST_NATIVE)
+      step("TensorFlow's native backend", () =>
+        node([join(root, "packages/native/bin/fdiv-native.js"), "install"]),
+      );
     const { code } = node([bin(["vitest", "vitest.mjs"]), "run", ...rest]);
     process.exit(code);
   },

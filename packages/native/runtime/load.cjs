@@ -4,11 +4,23 @@
 const path = require("node:path");
 const util = require("node:util");
 const manifest = require("./installed.json");
+const { processorName } = require("./processor.cjs");
 
 /** Node 23 removed what TensorFlow.js' binding still calls, and Node 22 warns of it. */
 function restoreRemovedUtil() {
   util.isNullOrUndefined = (value) => value === null || value === undefined;
   util.isArray = Array.isArray;
+}
+
+/** Registers fdiv's own operations with TensorFlow, once a process; why not, where they are missing or built for another machine. */
+function loadOperations() {
+  const { operations } = manifest;
+  if (!operations) return { operationsProblem: "they were not built, for want of a compiler" };
+  if (operations.processor !== processorName())
+    return {
+      operationsProblem: `they were built for ${operations.processor}, and this is ${processorName()}`,
+    };
+  return { operations: require(path.join(__dirname, operations.path)) };
 }
 
 /** Registers the backend `tensorflow` with the given tfjs-core, unless one is registered already. */
@@ -18,7 +30,9 @@ exports.load = function load(tfjsCore) {
   if (typeof tf.engine !== "function" || !version.startsWith("4."))
     throw new Error(`The native backend needs @tensorflow/tfjs-core 4, not ${version || "this object"}.`);
   const found = { folder: __dirname, flavour: manifest.flavour, tensorflow: manifest.tensorflow };
-  if (tf.findBackendFactory("tensorflow")) return { ...found, registered: false };
+  // Another program's binding would have a TensorFlow of its own, which does not know the operations.
+  if (tf.findBackendFactory("tensorflow"))
+    return { ...found, registered: false, ...(exports.tfjsCore && loadOperations()) };
   restoreRemovedUtil();
   process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
   // node_modules/@tensorflow in this folder hands this object to the binding's own modules.
@@ -31,7 +45,7 @@ exports.load = function load(tfjsCore) {
   tf.registerBackend("tensorflow", () => new NodeJSKernelBackend(binding, name), 3);
   tf.io.registerLoadRouter(nodeFileSystemRouter);
   tf.io.registerSaveRouter(nodeFileSystemRouter);
-  return { ...found, tensorflow: binding.TF_Version, registered: true };
+  return { ...found, tensorflow: binding.TF_Version, registered: true, ...loadOperations() };
 };
 
 // Images and saved models, as `tf.node` of tfjs-node has them; the callbacks of tf.LayersModel are left out with tfjs-layers.

@@ -14,7 +14,7 @@ async function run() {
   const before = process.memoryUsage().rss;
   const started = performance.now();
   const { load } = require(path.join(folder, "load.cjs"));
-  const { tensorflow } = load(tf);
+  const { tensorflow, operations } = load(tf);
   check(await tf.setBackend("tensorflow"), "starting the backend");
   await tf.ready();
   const loadMilliseconds = Math.round(performance.now() - started);
@@ -45,9 +45,13 @@ async function run() {
       .join() === "3,-7",
     "rounding integers",
   );
+  if (operations) {
+    const squares = (x) => tf.backend().executeMultipleOutputs("FdivSquaredNorm", [], [x], 1)[0];
+    check(squares(tf.tensor1d([3, 4])).dataSync()[0] === 25, "an operation of fdiv's own");
+  }
   const gpu = tf.backend().isUsingGpuDevice === true;
   process.stdout.write(
-    `${JSON.stringify({ tensorflow, gpu, node: process.versions.node, loadMilliseconds, residentBytes })}\n`,
+    `${JSON.stringify({ tensorflow, gpu, operations: operations !== undefined, node: process.versions.node, loadMilliseconds, residentBytes })}\n`,
   );
 }
 

@@ -21,6 +21,12 @@ export interface Assembly {
   partial: string;
   signal: AbortSignal;
   step: ReturnType<typeof stepsOf>["step"];
+  note: ReturnType<typeof stepsOf>["note"];
+}
+
+/** The program's entry to an installation. */
+export async function copyLoader(folder: string): Promise<void> {
+  for (const name of ["processor.cjs", "load.cjs"]) await copyFile(runtimeFile(name), join(folder, name));
 }
 
 /** What of the npm package is needed to build and to run. */
@@ -49,7 +55,7 @@ export async function unpackSources({ partial, signal, step }: Assembly): Promis
       const description = { name, version: tfjsNodeVersion, main: "index.cjs" };
       await writeFile(join(facade, "package.json"), `${JSON.stringify(description)}\n`);
     }
-    await copyFile(runtimeFile("load.cjs"), join(partial, "load.cjs"));
+    await copyLoader(partial);
     return `${tfjsNodePackage.name} ${tfjsNodeVersion}`;
   });
 }

@@ -12,6 +12,7 @@ import {
 } from "./fake-tools.testing.ts";
 import { type InstallOptions, installNative, putInPlace } from "./install.ts";
 import { explainSystemError, NativeError } from "./native-error.ts";
+import { operationsPath, operationsVersion, processorName } from "./operations.ts";
 import * as pins from "./pinned-releases.ts";
 import type { InstallProgress } from "./progress.ts";
 import * as selfTests from "./self-test.ts";
@@ -37,7 +38,14 @@ const { platform, arch } = process;
 const machine = { platform, arch, glibc: true };
 const ending = platform === "darwin" ? ".2.dylib" : ".so.2";
 const wheel = () => pins.cpuWheels[`${platform}-${arch}`]!;
-const report = { tensorflow: "2.15.1", gpu: false, node: "20", loadMilliseconds: 1, residentBytes: 1 };
+const report = {
+  tensorflow: "2.15.1",
+  gpu: false,
+  operations: true,
+  node: "20",
+  loadMilliseconds: 1,
+  residentBytes: 1,
+};
 
 describe.skipIf(platform === "win32")("installNative", () => {
   const root = temporaryFolder();
@@ -89,7 +97,9 @@ describe.skipIf(platform === "win32")("installNative", () => {
       "deps/include/node/node_api.h",
       "lib/napi-v8/tfjs_binding.node",
       "dist/index.js",
+      "lib/napi-v8/fdiv_ops.node",
       "load.cjs",
+      "processor.cjs",
       "node_modules/@tensorflow/tfjs-core/index.cjs",
       "node_modules/google-protobuf/google-protobuf.js",
     ])
@@ -103,6 +113,7 @@ describe.skipIf(platform === "win32")("installNative", () => {
       "unpack",
       "strip",
       "build",
+      "build",
       "test",
       "record",
     ]);
@@ -110,6 +121,7 @@ describe.skipIf(platform === "win32")("installNative", () => {
     expect(manifest).toMatchObject({
       tensorflow: "2.15.1",
       addon: { compiler: "g++ 13.0" },
+      operations: { path: operationsPath, version: operationsVersion, processor: processorName() },
       selfTest: report,
     });
     expect(manifest.wheels).toEqual([{ file: wheel().file, sha256: wheel().sha256 }]);
@@ -118,6 +130,37 @@ describe.skipIf(platform === "win32")("installNative", () => {
     expect(await readFile(join(registry, "pip-calls"), "utf8")).toContain(
       "--require-hashes --only-binary=:all:",
     );
+  });
+
+  it("renews only the operations where they are of another version or processor", async () => {
+    const { install } = await setting();
+    const { folder, manifest } = await install();
+    await writeFile(join(folder, "mark"), "");
+    for (const other of [{ version: 0 }, { processor: "another" }]) {
+      const operations = { ...manifest.operations, ...other };
+      await writeFile(join(folder, "installed.json"), JSON.stringify({ ...manifest, operations }));
+      await writeFile(join(folder, operationsPath), "old");
+      const renewed = await install();
+      expect(renewed.manifest.operations).toEqual(manifest.operations);
+      expect(await readFile(join(folder, operationsPath), "utf8")).toBe("addon\n");
+      expect(existsSync(join(folder, "mark"))).toBe(true);
+      expect(await readdir(join(folder, "lib/napi-v8"))).toHaveLength(2);
+    }
+    const steps: string[] = [];
+    await install({ onProgress: ({ step }) => steps.push(step) });
+    expect(steps).toEqual([]);
+  });
+
+  it("goes on without operations where they do not compile, and says so", async () => {
+    const compiler = `case "$*" in *fdiv_ops*) echo "no such vector" >&2; exit 1;; esac\n${workingTools["g++"]}`;
+    const { install } = await setting({ "g++": compiler });
+    const remarks: string[] = [];
+    const { manifest, folder } = await install({
+      onProgress: ({ state, detail }) => state === "remark" && remarks.push(detail),
+    });
+    expect(manifest.operations).toBeUndefined();
+    expect(existsSync(join(folder, operationsPath))).toBe(false);
+    expect(remarks).toEqual([expect.stringMatching(/no fused operations[\s\S]*no such vector/)]);
   });
 
   it("says what to install where pip, a compiler or npm is missing, before anything is downloaded", async () => {

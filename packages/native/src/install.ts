@@ -1,13 +1,14 @@
 import { mkdir, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { addonPath, type Compiler, findCompiler, stripLibraries } from "./addon.ts";
-import { type Assembly, buildAddon, unpackSources, unpackWheels } from "./assembly.ts";
+import { type Assembly, buildAddon, copyLoader, unpackSources, unpackWheels } from "./assembly.ts";
 import { type CacheOptions, downloadsFolder, nativeRoot, readManifest } from "./cache-folder.ts";
 import { checkSpace, freeBytes } from "./disk-space.ts";
 import { withLock } from "./install-lock.ts";
 import { describeFiles, folderBytes, type InstalledManifest, writeManifest } from "./installed-manifest.ts";
 import { explainSystemError, NativeError } from "./native-error.ts";
 import { checkNpm } from "./npm-package.ts";
+import { compileOperations, operationsAreCurrent, operationsPath } from "./operations.ts";
 import {
   headersPackage,
   type PinnedWheel,
@@ -103,6 +104,7 @@ async function finish(
   wheels: VerifiedWheel[],
   compiler: Compiler | undefined,
   stripped: boolean,
+  operations: InstalledManifest["operations"],
 ): Promise<InstalledManifest> {
   const { target, partial, signal, step } = work;
   const manifest: InstalledManifest = {
@@ -116,10 +118,18 @@ async function finish(
     wheels: wheels.map(({ wheel: { file, sha256 } }) => ({ file, sha256 })),
     packages: [tfjsNodePackage, protobufPackage, headersPackage],
     addon: { path: addonPath, ...(compiler && { compiler: compiler.version }) },
+    ...(operations && { operations }),
     stripped,
     bytes: 0,
     files: [],
-    selfTest: { tensorflow: "", gpu: false, node: "", loadMilliseconds: 0, residentBytes: 0 },
+    selfTest: {
+      tensorflow: "",
+      gpu: false,
+      operations: false,
+      node: "",
+      loadMilliseconds: 0,
+      residentBytes: 0,
+    },
   };
   await writeManifest(partial, manifest);
   await step("test", "loading it and multiplying matrices", async () => {
@@ -134,6 +144,53 @@ async function finish(
     return `${formatBytes(manifest.bytes)} installed`;
   });
   return manifest;
+}
+
+/** Compiles fdiv's own operations; without a compiler, or when it fails, the backend does without them and that is said. */
+async function buildOperations(
+  work: Pick<Assembly, "target" | "signal" | "step" | "note">,
+  folder: string,
+  output?: string,
+): Promise<InstalledManifest["operations"]> {
+  const { signal, step, note } = work;
+  try {
+    const compiler = await findCompiler(signal);
+    let operations: InstalledManifest["operations"];
+    await step("build", `fdiv's fused operations with ${compiler.version}`, async () => {
+      operations = await compileOperations(work, folder, compiler, output);
+      return `${operationsPath} for ${operations.processor}`;
+    });
+    return operations;
+  } catch (error) {
+    signal.throwIfAborted();
+    note("build", `no fused operations, TensorFlow's own are used: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+/** Gives an installation that works the operations of this version and processor; it stays as it is when they can't be had. */
+async function renewOperations(
+  work: Pick<Assembly, "target" | "signal" | "step" | "note">,
+  folder: string,
+  manifest: InstalledManifest,
+): Promise<InstalledManifest> {
+  const beside = `${operationsPath}.${process.pid}.part`;
+  try {
+    const operations = await buildOperations(work, folder, beside);
+    if (!operations) return manifest;
+    // Another program may have the old file loaded: it keeps that one.
+    await rename(join(folder, beside), join(folder, operationsPath));
+    await copyLoader(folder);
+    const files = await describeFiles(folder, work.signal);
+    const renewed = { ...manifest, operations, files, bytes: await folderBytes(folder) };
+    await writeManifest(folder, renewed);
+    return {
+      ...renewed,
+      selfTest: await selfTest(folder, { signal: work.signal, gpu: manifest.flavour === "gpu" }),
+    };
+  } finally {
+    await rm(join(folder, beside), { force: true });
+  }
 }
 
 /** Gives the built folder its name; an installation that was there goes only once the new one is in place. */
@@ -171,7 +228,7 @@ async function build(work: Assembly, options: InstallOptions): Promise<Installed
       return stripped ? formatBytes(bytes) : `left as they are, ${formatBytes(bytes)}`;
     });
     await buildAddon(work, compiler ?? resolve(options.prebuilt!));
-    const manifest = await finish(work, wheels, compiler, stripped);
+    const manifest = await finish(work, wheels, compiler, stripped, await buildOperations(work, partial));
     signal.throwIfAborted();
     await putInPlace(work);
     for (const { path, origin } of wheels) if (origin !== "given") await rm(path, { force: true });
@@ -205,12 +262,19 @@ export async function installNative(options: InstallOptions = {}): Promise<Insta
           signal.throwIfAborted();
           note("repair", `what is installed does not work and is replaced: ${(error as Error).message}`);
         });
-        if (works)
+        if (works && operationsAreCurrent(found))
           return { folder, manifest: { ...found, selfTest: works }, alreadyInstalled: true, milliseconds };
+        if (works) {
+          const manifest = await renewOperations({ target, signal, step, note }, folder, {
+            ...found,
+            selfTest: works,
+          });
+          return { folder, manifest, alreadyInstalled: true, milliseconds };
+        }
       }
       await clearLeftovers(root, target.name);
       const partial = `${folder}.partial-${process.pid}`;
-      const manifest = await build({ target, root, folder, partial, signal, step }, options);
+      const manifest = await build({ target, root, folder, partial, signal, step, note }, options);
       return { folder, manifest, alreadyInstalled: false, milliseconds };
     },
     { signal: options.signal, onWait },

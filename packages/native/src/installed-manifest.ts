@@ -26,6 +26,8 @@ export interface InstalledManifest {
   packages: { name: string; version: string; integrity: string }[];
   /** `compiler` is missing for a prebuilt addon. */
   addon: { path: string; compiler?: string };
+  /** fdiv's own operations; missing where there was no compiler, or it failed. */
+  operations?: { path: string; version: number; processor: string; compiler: string };
   stripped: boolean;
   /** Of the whole folder. */
   bytes: number;
@@ -58,7 +60,7 @@ export async function folderBytes(folder: string): Promise<number> {
 export async function describeFiles(folder: string, signal?: AbortSignal): Promise<InstalledFile[]> {
   const described: InstalledFile[] = [];
   for (const path of await filesBelow(folder)) {
-    if (!/^(deps\/(?!include\/)|lib\/|load\.cjs$)/.test(path)) continue;
+    if (!/^(deps\/(?!include\/)|lib\/|(load|processor)\.cjs$)/.test(path)) continue;
     const file = join(folder, path);
     described.push({ path, bytes: (await stat(file)).size, sha256: await sha256OfFile(file, signal) });
   }

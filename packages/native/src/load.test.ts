@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
 import { loadNative } from "./load.ts";
 import { NativeError } from "./native-error.ts";
+import { processorName } from "./operations.ts";
 import { runtimeFile } from "./self-test.ts";
 import { temporaryFolder } from "./temporary-folder.testing.ts";
 
@@ -14,6 +15,7 @@ async function folderWith(
   name: string,
   loader?: string,
   binding = "module.exports = { TF_Version: 'test' }",
+  operations?: { path: string; processor: string },
 ) {
   const folder = join(root, name);
   await mkdir(join(folder, "dist/io"), { recursive: true });
@@ -25,6 +27,7 @@ async function folderWith(
     platform,
     arch,
     addon: { path: "addon.cjs" },
+    operations,
   };
   await writeFile(join(folder, "installed.json"), JSON.stringify(manifest));
   await writeFile(join(folder, "addon.cjs"), binding);
@@ -39,11 +42,13 @@ async function folderWith(
     "const tf = require('@tensorflow/tfjs'); require('node:util').isArray([]); exports.core = tf;";
   await writeFile(join(folder, "dist/register_all_kernels.js"), kernels);
   const backend =
-    "const tf = require('@tensorflow/tfjs-core'); exports.NodeJSKernelBackend = class extends tf.KernelBackend { constructor(binding, name) { super(); this.binding = binding; this.name = name; } };";
+    "const tf = require('@tensorflow/tfjs-core'); exports.NodeJSKernelBackend = class extends tf.KernelBackend { constructor(binding, name) { super(); this.binding = binding; this.name = name; } dispose() {} };";
   await writeFile(join(folder, "dist/nodejs_kernel_backend.js"), backend);
   await writeFile(join(folder, "dist/io/file_system.js"), "exports.nodeFileSystemRouter = () => null;");
   if (loader) await writeFile(join(folder, "load.cjs"), loader);
   else await copyFile(runtimeFile("load.cjs"), join(folder, "load.cjs"));
+  await copyFile(runtimeFile("processor.cjs"), join(folder, "processor.cjs"));
+  await writeFile(join(folder, "operations.cjs"), "module.exports = { version: 7, threads: 2 }");
   return folder;
 }
 
@@ -70,11 +75,34 @@ describe("loadNative", () => {
     const folder = await folderWith("whole");
     // The tfjs-core that an ES import gives and the one that is required are one.
     const loaded = loadNative(folder, { requireFrom: import.meta.url });
-    expect(loaded).toEqual({ folder, flavour: "cpu", tensorflow: "test", registered: true });
+    expect(loaded).toEqual({
+      folder,
+      flavour: "cpu",
+      tensorflow: "test",
+      registered: true,
+      operationsProblem: expect.stringMatching(/not built/),
+    });
     expect(await tf.setBackend("tensorflow")).toBe(true);
     const backend = tf.backend() as unknown as { name: string };
     expect(backend).toBeInstanceOf(tf.KernelBackend);
     expect(backend.name).toBe("@tensorflow/tfjs-node");
     expect(loadNative(folder, { core: tf }).registered).toBe(false);
+  });
+
+  it("loads operations that were built for this very processor, and no others", async () => {
+    const path = "operations.cjs";
+    const mine = { path, processor: processorName() };
+    const others = { path, processor: "arm64 Another" };
+    tf.removeBackend("tensorflow");
+    expect(loadNative(await folderWith("mine", undefined, undefined, mine), { core: tf }).operations).toEqual(
+      {
+        version: 7,
+        threads: 2,
+      },
+    );
+    tf.removeBackend("tensorflow");
+    const loaded = loadNative(await folderWith("others", undefined, undefined, others), { core: tf });
+    expect(loaded.operations).toBeUndefined();
+    expect(loaded.operationsProblem).toMatch(/built for arm64 Another, and this is/);
   });
 });

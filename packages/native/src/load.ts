@@ -14,6 +14,10 @@ export interface NativeLibrary {
   tensorflow: string;
   /** False when a backend `tensorflow` was registered before, which then stays. */
   registered: boolean;
+  /** fdiv's own operations, registered with TensorFlow: their version, and the threads that they use. */
+  operations?: { version: number; threads: number };
+  /** Why there are none. */
+  operationsProblem?: string;
 }
 
 export interface LoadOptions {

@@ -89,7 +89,7 @@ function describe({
   ];
   if (report) {
     lines.push(
-      `    loads in Node ${report.node} in ${report.loadMilliseconds} ms with ${formatBytes(report.residentBytes)} of memory, computes on the ${report.gpu ? "GPU" : "CPU"}`,
+      `    loads in Node ${report.node} in ${report.loadMilliseconds} ms with ${formatBytes(report.residentBytes)} of memory, computes on the ${report.gpu ? "GPU" : "CPU"}${report.operations ? " with fdiv's fused operations" : ""}`,
     );
     if (report.gpuProblem) lines.push(`    ${pc.yellow(report.gpuProblem)}`);
   }

@@ -8,6 +8,8 @@ export interface SelfTestReport {
   tensorflow: string;
   /** Whether it computes on a GPU. */
   gpu: boolean;
+  /** Whether fdiv's own operations are loaded. */
+  operations: boolean;
   node: string;
   loadMilliseconds: number;
   /** What loading added to the process. */

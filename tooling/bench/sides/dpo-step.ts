@@ -6,12 +6,12 @@ import { createCausalLm, sequenceLogProbs, tokenRows, trainableParameters } from
 import { adamW, clipByGlobalNorm, random, valueAndGradients } from "@fdiv/tensor-core";
 import { startBackend } from "@fdiv/tensor-core/node";
 import * as tf from "@tensorflow/tfjs-core";
-import { option, setting, tell, timeEach } from "./setting.ts";
+import { option, setting, tell, text, timeEach } from "./setting.ts";
 import { stockLogProbs, stockWeights } from "./stock-gpt2.ts";
 
 const [kind] = process.argv.slice(2);
 setting.vocabulary = option("vocabulary", setting.vocabulary);
-const { threads } = await startBackend({ backend: "wasm", threads: option("threads", 2) });
+const { threads } = await startBackend({ backend: text("backend", "wasm"), threads: option("threads", 2) });
 const { pairs, prompt, completion, vocabulary } = setting;
 
 const draw = random(1);

@@ -2,9 +2,9 @@ import "@tensorflow/tfjs";
 import { createCausalLm, generate } from "@fdiv/models";
 import { random } from "@fdiv/tensor-core";
 import { startBackend } from "@fdiv/tensor-core/node";
-import { option, setting, tell, timeEach } from "./setting.ts";
+import { option, setting, tell, text, timeEach } from "./setting.ts";
 
-const { threads } = await startBackend({ backend: "wasm", threads: option("threads", 2) });
+const { threads } = await startBackend({ backend: text("backend", "wasm"), threads: option("threads", 2) });
 const model = createCausalLm(
   {
     modelType: "gpt2",

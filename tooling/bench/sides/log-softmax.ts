@@ -2,11 +2,11 @@ import "@tensorflow/tfjs";
 import { logSoftmax, valueAndGradients } from "@fdiv/tensor-core";
 import { startBackend } from "@fdiv/tensor-core/node";
 import * as tf from "@tensorflow/tfjs-core";
-import { option, tell, timeEach } from "./setting.ts";
+import { option, tell, text, timeEach } from "./setting.ts";
 
 const stock = process.argv.includes("stock");
 const withGradient = process.argv.includes("gradient");
-await startBackend({ backend: "wasm", threads: option("threads", 2) });
+await startBackend({ backend: text("backend", "wasm"), threads: option("threads", 2) });
 
 const x = tf.variable(tf.randomNormal([256, 32000]), true, "x");
 const upstream = tf.randomNormal([256, 32000]);

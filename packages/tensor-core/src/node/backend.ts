@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import nodeUtil from "node:util";
 import * as tf from "@tensorflow/tfjs-core";
+import { nativeInstallation, startInstallation } from "./native-installation.ts";
 import { startWasm } from "./wasm-threads.ts";
 
 /** In the order in which `auto` tries them. */
@@ -31,8 +32,11 @@ export class BackendError extends Error {
 
 interface Candidate {
   backend: BackendName;
+  /** What is looked for: a package, or what a package has installed. */
   package: string;
   remedy: string;
+  /** Default: whether the package can be resolved from here. */
+  isInstalled?(): boolean;
   start(threads: number): Promise<{ detail: string; threads: number }>;
 }
 
@@ -75,6 +79,13 @@ const candidates: Candidate[] = [
     package: "@tensorflow/tfjs-node-gpu",
     remedy: "npm i @tensorflow/tfjs-node-gpu (NVIDIA card, CUDA; Linux or Windows)",
     start: () => startNative("@tensorflow/tfjs-node-gpu", true),
+  },
+  {
+    backend: "tensorflow",
+    package: "@fdiv/native",
+    remedy: "npx @fdiv/native install (once a machine, 200 MB; --gpu on Linux with an NVIDIA card)",
+    isInstalled: () => nativeInstallation() !== undefined,
+    start: () => startInstallation(nativeInstallation()!),
   },
   {
     backend: "tensorflow",
@@ -136,7 +147,8 @@ async function startWebGpu(): Promise<{ detail: string; threads: number }> {
   return { detail: `${name} ${versionOf(name)}`, threads: 1 };
 }
 
-function isInstalled(name: string): boolean {
+function isInstalled({ package: name, isInstalled: check }: Candidate): boolean {
+  if (check) return check();
   try {
     require.resolve(`${name}/package.json`);
     return true;
@@ -171,7 +183,7 @@ export async function startBackend(options: BackendOptions = {}): Promise<Backen
   const passedOver: { backend: BackendName; reason: string; remedy: string }[] = [];
   for (const candidate of tried) {
     const { backend, remedy } = candidate;
-    if (!isInstalled(candidate.package)) {
+    if (!isInstalled(candidate)) {
       passedOver.push({ backend, reason: `${candidate.package} is not installed`, remedy });
       continue;
     }
@@ -204,8 +216,9 @@ export interface BackendProbe {
 /** Tries every backend in turn, as `fdiv doctor` shows; the last one started stays the current one. */
 export async function probeBackends(options: BackendOptions = {}): Promise<BackendProbe[]> {
   const probes: BackendProbe[] = [];
-  for (const { backend, package: name, remedy, start } of candidates) {
-    if (!isInstalled(name)) {
+  for (const candidate of candidates) {
+    const { backend, package: name, remedy, start } = candidate;
+    if (!isInstalled(candidate)) {
       probes.push({ backend, package: name, works: false, detail: "not installed", remedy });
       continue;
     }

@@ -1,0 +1,114 @@
+#include "threads.h"
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace fdiv_ops {
+
+int threadCount() {
+  static const int count = [] {
+    const char* text = std::getenv("FDIV_THREADS");
+    const int wanted = text ? std::atoi(text) : 0;
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    return wanted > 0 ? wanted : cores > 0 ? cores : 1;
+  }();
+  return count;
+}
+
+namespace {
+
+struct Job {
+  const std::function<void(int64_t)>* task = nullptr;
+  int64_t count = 0;
+  std::atomic<int64_t> next{0};
+  /** Workers that are inside the job. */
+  int inside = 0;
+};
+
+/** Threads that live as long as the process and sleep between jobs. */
+class Pool {
+ public:
+  static Pool& instance() {
+    // Never destroyed: a worker may still sleep in it while the process ends.
+    static Pool* pool = new Pool;
+    return *pool;
+  }
+
+  void run(int64_t count, const std::function<void(int64_t)>& task) {
+    std::unique_lock<std::mutex> turn(turn_, std::try_to_lock);
+    if (!turn.owns_lock() || threadCount() == 1) {
+      // Another thread's job has the workers; waiting for them would be slower than doing without.
+      for (int64_t i = 0; i < count; i++) task(i);
+      return;
+    }
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      job_.task = &task;
+      job_.count = count;
+      job_.next.store(0, std::memory_order_relaxed);
+      generation_.fetch_add(1, std::memory_order_release);
+    }
+    wake_.notify_all();
+    work();
+    std::unique_lock<std::mutex> lock(mutex_);
+    // Late workers find no job; those inside have taken tasks that must end first.
+    job_.task = nullptr;
+    idle_.wait(lock, [this] { return job_.inside == 0; });
+  }
+
+ private:
+  Pool() {
+    for (int i = 1; i < threadCount(); i++) std::thread([this] { live(); }).detach();
+  }
+
+  void work() {
+    for (int64_t i; (i = job_.next.fetch_add(1, std::memory_order_relaxed)) < job_.count;) (*job_.task)(i);
+  }
+
+  void live() {
+    uint64_t seen = 0;
+    for (;;) {
+      // Operations follow each other closely; a short spin saves most of the waking.
+      for (int spin = 0; spin < 100 && generation_.load(std::memory_order_acquire) == seen; spin++) pause();
+      {
+        std::unique_lock<std::mutex> lock(mutex_);
+        wake_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != seen; });
+        seen = generation_.load(std::memory_order_relaxed);
+        if (!job_.task) continue;
+        job_.inside++;
+      }
+      work();
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (--job_.inside == 0) idle_.notify_all();
+    }
+  }
+
+  static void pause() {
+#if defined(__x86_64__) || defined(_M_X64)
+    __builtin_ia32_pause();
+#else
+    std::this_thread::yield();
+#endif
+  }
+
+  std::mutex turn_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable idle_;
+  std::atomic<uint64_t> generation_{0};
+  Job job_;
+};
+
+}  // namespace
+
+void forEachTask(int64_t count, const std::function<void(int64_t)>& task) {
+  if (count <= 0) return;
+  if (count == 1) return task(0);
+  Pool::instance().run(count, task);
+}
+
+}  // namespace fdiv_ops

@@ -1,0 +1,325 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { expect, it } from "vitest";
+import { activationGradKernel, activationKernel } from "./activation.ts";
+import { adamWKernel } from "./adamw.ts";
+import { attentionGradKernel, attentionKernel } from "./attention.ts";
+import { cacheWriteKernel } from "./cache-write.ts";
+import { squaredNormKernel } from "./clip.ts";
+import { crossEntropyGradKernel, crossEntropyKernel } from "./cross-entropy.ts";
+import { embeddingKernel, scatterAddKernel } from "./embedding.ts";
+import { withGenericKernels } from "./kernel.ts";
+import { layerNormGradKernel, layerNormKernel } from "./layer-norm.ts";
+import { linearKernel, linearNoBiasKernel } from "./linear.ts";
+import { logSoftmaxGradKernel, logSoftmaxKernel } from "./log-softmax.ts";
+import { matMulKernel } from "./mat-mul.ts";
+import { random } from "./random.ts";
+import { rmsNormGradKernel, rmsNormKernel } from "./rms-norm.ts";
+import { rotaryKernel } from "./rotary.ts";
+import { selectedLogProbsGradKernel, selectedLogProbsKernel } from "./selected-log-probs.ts";
+import { sumRowsKernel } from "./sum-rows.ts";
+import { swigluGradKernel, swigluKernel } from "./swiglu.ts";
+
+const draw = random("fast kernels");
+const normal = (...shape: number[]) => tf.tensor(draw.normal(tf.util.sizeFromShape(shape)), shape);
+const indices = (count: number, size: number) =>
+  tf.tensor1d(
+    Int32Array.from({ length: count }, () => draw.integer(size)),
+    "int32",
+  );
+
+/** Largest difference, relative to the largest number expected, or to a floor where the twin itself cancels. */
+function difference(found: tf.Tensor, expected: tf.Tensor, floor: number): number {
+  expect(found.shape).toEqual(expected.shape);
+  const [a, b] = [found.dataSync(), expected.dataSync()];
+  let scale = floor;
+  let worst = 0;
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] === b[i]) continue;
+    if (Number.isNaN(a[i])) return Number.POSITIVE_INFINITY;
+    scale = Math.max(scale, Math.abs(b[i]!));
+    worst = Math.max(worst, Math.abs(a[i]! - b[i]!));
+  }
+  return worst / scale;
+}
+
+const sameBits = (a: tf.Tensor, b: tf.Tensor): boolean => {
+  const [x, y] = [a.dataSync(), b.dataSync()];
+  return x.every((value, i) => Object.is(value, y[i]));
+};
+
+function agree(run: () => tf.Tensor[], tolerance = 2e-6, floor = 1e-6): void {
+  const fast = run();
+  const twin = withGenericKernels(run);
+  expect(fast).toHaveLength(twin.length);
+  for (const [i, tensor] of fast.entries())
+    expect(difference(tensor, twin[i]!, floor)).toBeLessThan(tolerance);
+  const again = run();
+  for (const [i, tensor] of fast.entries()) expect(sameBits(again[i]!, tensor)).toBe(true);
+}
+
+/** Holds every fast kernel of the backend that has been started against its generic twin. */
+export function fastKernelsAgree(): void {
+  it.each([
+    [1, 1, 1],
+    [1, 7, 3],
+    [5, 8, 4],
+    [6, 8, 16],
+    [13, 9, 5],
+    [16, 64, 33],
+    [17, 24, 600],
+    [30, 520, 40],
+    [97, 300, 30],
+    [100, 37, 70],
+    [193, 130, 520],
+    [0, 4, 3],
+    [3, 0, 4],
+  ])("multiplies [%d, %d] over %d in every form", (m, n, k) => {
+    for (const transposeA of [false, true])
+      for (const transposeB of [false, true]) {
+        const a = transposeA ? normal(k, m) : normal(m, k);
+        const b = transposeB ? normal(n, k) : normal(k, n);
+        agree(() => matMulKernel({ a, b }, { transposeA, transposeB }));
+      }
+  });
+
+  it("multiplies batches", () => {
+    const [a, b] = [normal(3, 20, 11), normal(3, 11, 9)];
+    agree(() => matMulKernel({ a, b }, { transposeA: false, transposeB: false }));
+    const c = normal(3, 9, 11);
+    agree(() => matMulKernel({ a, b: c }, { transposeA: false, transposeB: true }));
+  });
+
+  it.each(["none", "gelu", "geluTanh", "silu", "relu"] as const)("linear and activation %s", (activation) => {
+    for (const [m, n, k] of [
+      [1, 5, 3],
+      [4, 24, 32],
+      [40, 33, 18],
+      [130, 64, 70],
+    ] as const)
+      for (const transposeWeight of [true, false]) {
+        const [x, bias] = [normal(m, k), normal(n)];
+        const weight = transposeWeight ? normal(n, k) : normal(k, n);
+        for (const keepPreactivation of [true, false]) {
+          const attributes = { transposeWeight, activation, keepPreactivation };
+          agree(() => linearKernel({ x, weight, bias }, attributes), 5e-6, 1);
+          agree(() => linearNoBiasKernel({ x, weight }, attributes), 5e-6, 1);
+        }
+      }
+    for (const size of [1, 3, 6, 40_003]) {
+      const [x, dy] = [tf.mul(normal(size), 4), normal(size)];
+      agree(() => activationKernel({ x }, { activation }), 5e-6, 1);
+      agree(() => activationGradKernel({ dy, x }, { activation }), 5e-6, 1);
+    }
+  });
+
+  it("activations hold at extremes", () => {
+    const x = tf.tensor1d([-1e4, -100, -30, 0, 30, 100, 1e4, 1e-20]);
+    for (const activation of ["gelu", "geluTanh", "silu", "relu"] as const) {
+      agree(() => activationKernel({ x }, { activation }), 1e-6);
+      agree(() => activationGradKernel({ dy: tf.onesLike(x), x }, { activation }), 1e-6);
+    }
+  });
+
+  it("gated linear unit", () => {
+    for (const size of [1, 7, 20_000]) {
+      const [gate, up, dy] = [normal(size), normal(size), normal(size)];
+      agree(() => swigluKernel({ gate, up }, {}));
+      agree(() => swigluGradKernel({ dy, gate, up }, {}));
+    }
+  });
+
+  it.each([
+    [1, 4],
+    [3, 7],
+    [40, 64],
+    [70, 33],
+    [0, 8],
+  ])("norms of [%d, %d]", (m, n) => {
+    const [x, dy, weight, bias] = [tf.add(normal(m, n), 2), normal(m, n), normal(n), normal(n)];
+    agree(() => rmsNormKernel({ x, weight }, { epsilon: 1e-5 }));
+    const [, inverseRms] = rmsNormKernel({ x, weight }, { epsilon: 1e-5 });
+    agree(() => rmsNormGradKernel({ dy, x, weight, inverseRms: inverseRms! }, { epsilon: 1e-5 }), 1e-5);
+    agree(() => layerNormKernel({ x, weight, bias }, { epsilon: 1e-5 }), 1e-5);
+    const [, mean, inverseStd] = layerNormKernel({ x, weight, bias }, { epsilon: 1e-5 });
+    agree(
+      () => layerNormGradKernel({ dy, x, weight, mean: mean!, inverseStd: inverseStd! }, { epsilon: 1e-5 }),
+      1e-5,
+    );
+    agree(() => sumRowsKernel({ x }, {}));
+  });
+
+  it.each([
+    [1, 5],
+    [33, 40],
+    [50, 1003],
+    [0, 4],
+  ])("soft-max and entropies of [%d, %d]", (m, n) => {
+    const [x, dy, targets] = [tf.mul(normal(m, n), 5), normal(m, n), indices(m, n)];
+    agree(() => logSoftmaxKernel({ x }, {}));
+    const [y] = logSoftmaxKernel({ x }, {});
+    agree(() => logSoftmaxGradKernel({ dy, y: y! }, {}), 1e-5);
+    agree(() => crossEntropyKernel({ logits: x, targets }, {}));
+    const [, logSumExp] = crossEntropyKernel({ logits: x, targets }, {});
+    const dnll = normal(m);
+    agree(() => crossEntropyGradKernel({ dnll, logits: x, targets, logSumExp: logSumExp! }, {}), 1e-5);
+  });
+
+  it("keeps far logits right", () => {
+    const x = tf.tensor2d([
+      [1e4, -1e4, 0],
+      [-200, -200, -200],
+      [Number.NEGATIVE_INFINITY, 0, 1],
+    ]);
+    agree(() => logSoftmaxKernel({ x }, {}));
+  });
+
+  it.each([1, 7, 100])("scores tokens from hidden states, %d rows a chunk", (chunk) => {
+    const [hidden, headWeight, targets, dlogp] = [
+      normal(40, 24),
+      normal(130, 24),
+      indices(40, 130),
+      normal(40),
+    ];
+    for (const weightGradient of [true, false]) {
+      const attributes = { chunk, weightGradient };
+      agree(() => selectedLogProbsKernel({ hidden, headWeight, targets }, attributes), 5e-6);
+      const [, logSumExp] = selectedLogProbsKernel({ hidden, headWeight, targets }, attributes);
+      agree(
+        () =>
+          selectedLogProbsGradKernel(
+            { dlogp, hidden, headWeight, targets, logSumExp: logSumExp! },
+            attributes,
+          ),
+        5e-6,
+      );
+    }
+  });
+
+  const never = 2 ** 31 - 1;
+  it.each<[string, number, number, number, number, number, number[][], number]>([
+    [
+      "causal",
+      2,
+      9,
+      9,
+      4,
+      4,
+      [
+        [0, 9, never],
+        [0, 9, never],
+      ],
+      0,
+    ],
+    [
+      "grouped",
+      2,
+      21,
+      21,
+      4,
+      2,
+      [
+        [0, 21, never],
+        [0, 5, never],
+      ],
+      0,
+    ],
+    [
+      "shared prompts",
+      2,
+      30,
+      30,
+      2,
+      1,
+      [
+        [0, 10, 20],
+        [0, 7, 11],
+      ],
+      0,
+    ],
+    [
+      "a step of decoding",
+      3,
+      1,
+      40,
+      4,
+      2,
+      [
+        [30, 31, never],
+        [5, 6, never],
+        [0, 1, never],
+      ],
+      0,
+    ],
+    ["a window", 1, 25, 25, 2, 2, [[0, 25, never]], 6],
+    ["keys that are not there yet", 1, 4, 20, 2, 2, [[3, 4, never]], 0],
+  ])("attends: %s", (_, b, t, s, heads, kvHeads, rows, window) => {
+    for (const d of [4, 8, 64, 20]) {
+      const [q, k, v] = [normal(b, t, heads * d), normal(b, s, kvHeads * d), normal(b, s, kvHeads * d)];
+      const layout = tf.tensor2d(rows, [b, 3], "int32");
+      const attributes = { heads, kvHeads, scale: 1 / Math.sqrt(d), window };
+      agree(() => attentionKernel({ q, k, v, layout }, attributes), 5e-6);
+      const [out, logSumExp] = attentionKernel({ q, k, v, layout }, attributes);
+      const dy = normal(b, t, heads * d);
+      agree(
+        () => attentionGradKernel({ dy, q, k, v, out: out!, logSumExp: logSumExp!, layout }, attributes),
+        1e-5,
+      );
+    }
+  });
+
+  it.each([false, true])("rotates, interleaved %s", (interleaved) => {
+    for (const [d, half] of [
+      [8, 4],
+      [6, 2],
+      [64, 32],
+    ] as const) {
+      const [x, cos, sin] = [normal(2, 5, 3 * d), normal(20, half), normal(20, half)];
+      const positions = tf.reshape(indices(10, 20), [2, 5]);
+      for (const inverse of [false, true])
+        agree(() => rotaryKernel({ x, cos, sin, positions }, { heads: 3, interleaved, inverse }));
+    }
+  });
+
+  it("gathers, scatters and writes caches", () => {
+    const [table, ids, rows] = [normal(50, 70), indices(120, 50), normal(120, 70)];
+    agree(() => embeddingKernel({ table, ids }, {}));
+    agree(() => scatterAddKernel({ rows, ids }, { size: 50 }), 1e-5);
+    const layout = tf.tensor2d(
+      [
+        [2, 0, 0],
+        [0, 0, 0],
+      ],
+      [2, 3],
+      "int32",
+    );
+    const start = normal(2, 6, 5);
+    const added = normal(2, 3, 5);
+    agree(() => {
+      const cache = tf.variable(start.clone().add(0));
+      cacheWriteKernel({ cache, rows: added, layout }, {});
+      return [cache];
+    });
+  });
+
+  it("steps and measures parameters", () => {
+    for (const size of [1, 6, 40_001]) {
+      const [p, g, m, v] = [normal(size), normal(size), normal(size), tf.abs(normal(size))];
+      const attributes = {
+        learningRate: 0.01,
+        beta1: 0.9,
+        beta2: 0.99,
+        epsilon: 1e-8,
+        weightDecay: 0.1,
+        correction1: 0.4,
+        correction2: 0.3,
+        gradientScale: 0.5,
+      };
+      agree(() => {
+        const [parameter, first, second] = [p, m, v].map((x) => tf.variable(tf.add(x, 0)));
+        adamWKernel({ parameter: parameter!, gradient: g, m: first!, v: second! }, attributes);
+        return [parameter!, first!, second!];
+      });
+      agree(() => squaredNormKernel({ x: g }, {}), 1e-5);
+    }
+  });
+}

@@ -1,0 +1,174 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Operations } from "./backend.ts";
+
+/** One kernel by way of TensorFlow operations. */
+export type Implementation = (
+  operations: Operations,
+  inputs: Record<string, tf.TensorInfo>,
+  // biome-ignore lint/suspicious/noExplicitAny: attributes are checked by each kernel's own type.
+  attributes: Record<string, any>,
+) => tf.TensorInfo[];
+
+/** The numbers by which the operations know the activations. */
+const activationKind = { none: 0, gelu: 1, geluTanh: 2, silu: 3, relu: 4 } as const;
+const kindOf = (activation: keyof typeof activationKind) => ({ kind: { int: activationKind[activation] } });
+
+const emptyBias = (): tf.Tensor => tf.zeros([0]);
+
+const linear: Implementation = (ops, { x, weight, bias }, attributes) => {
+  const { transposeWeight, activation, keepPreactivation } = attributes;
+  const product = ops.product(x!, weight!, false, transposeWeight);
+  if (!bias && activation === "none") return [product];
+  // The product is this function's own, so the bias is added where it lies.
+  const inputs = [product, bias ?? emptyBias()];
+  if (!keepPreactivation || activation === "none") {
+    ops.run("FdivAddBias", inputs, 0, kindOf(activation));
+    return [product];
+  }
+  return [ops.run("FdivBiasActivation", inputs, 1, kindOf(activation))[0]!, product];
+};
+
+/** [from, count] of each run of at most `chunk` rows. */
+function* chunks(rows: number, chunk: number): Generator<[number, number]> {
+  for (let from = 0; from < rows; from += chunk) yield [from, Math.min(chunk, rows - from)];
+}
+
+const rowsOf = (x: tf.TensorInfo, from: number, count: number): tf.TensorInfo =>
+  from === 0 && count === x.shape[0]
+    ? x
+    : tf.slice(x as tf.Tensor, [from, ...x.shape.slice(1).map(() => 0)], [count, ...x.shape.slice(1)]);
+
+const joined = (parts: tf.Tensor[]): tf.Tensor => (parts.length === 1 ? parts[0]! : tf.concat(parts, 0));
+
+const selectedLogProbs: Implementation = (ops, { hidden, headWeight, targets }, { chunk }) => {
+  const parts = [...chunks(hidden!.shape[0]!, chunk)].map(([from, count]) =>
+    tf.tidy(() => {
+      const logits = ops.product(rowsOf(hidden!, from, count), headWeight!, false, true);
+      return ops.run("FdivPickLogProb", [logits, rowsOf(targets!, from, count)], 2, { sign: { float: 1 } });
+    }),
+  );
+  return [joined(parts.map((part) => part[0]!)), joined(parts.map((part) => part[1]!))];
+};
+
+const selectedLogProbsGrad: Implementation = (ops, inputs, { chunk, weightGradient }) => {
+  const { dlogp, hidden, headWeight, targets, logSumExp } = inputs;
+  const dhidden: tf.Tensor[] = [];
+  let dweight: tf.Tensor | undefined;
+  for (const [from, count] of chunks(hidden!.shape[0]!, chunk)) {
+    const [dh, dw] = tf.tidy(() => {
+      const states = rowsOf(hidden!, from, count);
+      const logits = ops.product(states, headWeight!, false, true);
+      const [d, t, shift] = [dlogp!, targets!, logSumExp!].map((x) => rowsOf(x, from, count));
+      ops.run("FdivPickLogProbGradInPlace", [d!, logits, t!, shift!], 0, { sign: { float: 1 } });
+      const back = ops.product(logits, headWeight!, false, false);
+      if (!weightGradient) return [back];
+      const part = ops.product(logits, states, true, false);
+      return [back, dweight ? tf.add(dweight, part) : part];
+    }) as tf.Tensor[];
+    dhidden.push(dh!);
+    if (dw) {
+      dweight?.dispose();
+      dweight = dw;
+    }
+  }
+  return weightGradient ? [joined(dhidden), dweight!] : [joined(dhidden)];
+};
+
+const attentionAttributes = ({ heads, kvHeads, scale, window }: Record<string, number>) => ({
+  heads: { int: heads! },
+  kv_heads: { int: kvHeads! },
+  scale: { float: scale! },
+  window: { int: window! },
+});
+
+const epsilonOf = ({ epsilon }: Record<string, number>) => ({ epsilon: { float: epsilon! } });
+
+/** Kernels whose computation is one operation of the same name, by the order of its inputs and the number of its outputs. */
+const direct: Record<
+  string,
+  {
+    inputs: string[];
+    outputs: number;
+    // biome-ignore lint/suspicious/noExplicitAny: as above.
+    attributes?: (attributes: any) => Parameters<Operations["run"]>[3];
+  }
+> = {
+  FdivRmsNorm: { inputs: ["x", "weight"], outputs: 2, attributes: epsilonOf },
+  FdivRmsNormGrad: { inputs: ["dy", "x", "weight", "inverseRms"], outputs: 2 },
+  FdivLayerNorm: { inputs: ["x", "weight", "bias"], outputs: 3, attributes: epsilonOf },
+  FdivLayerNormGrad: { inputs: ["dy", "x", "weight", "mean", "inverseStd"], outputs: 3 },
+  FdivSumRows: { inputs: ["x"], outputs: 1 },
+  FdivLogSoftmax: { inputs: ["x"], outputs: 1 },
+  FdivLogSoftmaxGrad: { inputs: ["dy", "y"], outputs: 1 },
+  FdivActivation: { inputs: ["x"], outputs: 1, attributes: ({ activation }) => kindOf(activation) },
+  FdivActivationGrad: { inputs: ["dy", "x"], outputs: 1, attributes: ({ activation }) => kindOf(activation) },
+  FdivSwiglu: { inputs: ["gate", "up"], outputs: 1 },
+  FdivSwigluGrad: { inputs: ["dy", "gate", "up"], outputs: 2 },
+  FdivSquaredNorm: { inputs: ["x"], outputs: 1 },
+  FdivCacheWrite: { inputs: ["cache", "rows", "layout"], outputs: 0 },
+  FdivRotary: {
+    inputs: ["x", "cos", "sin", "positions"],
+    outputs: 1,
+    attributes: ({ heads, interleaved, inverse }) => ({
+      heads: { int: heads },
+      interleaved: { bool: interleaved },
+      inverse: { bool: inverse },
+    }),
+  },
+  FdivScatterAdd: {
+    inputs: ["rows", "ids"],
+    outputs: 1,
+    attributes: ({ size }) => ({ size: { int: size } }),
+  },
+  FdivAttention: { inputs: ["q", "k", "v", "layout"], outputs: 2, attributes: attentionAttributes },
+  FdivAttentionGrad: {
+    inputs: ["dy", "q", "k", "v", "out", "logSumExp", "layout"],
+    outputs: 3,
+    attributes: attentionAttributes,
+  },
+};
+
+/** The kernels that are made of more than one operation, or that have other names. */
+const composed: Record<string, Implementation> = {
+  FdivMatMul: (ops, { a, b }, { transposeA, transposeB }) => [ops.product(a!, b!, transposeA, transposeB)],
+  FdivLinear: linear,
+  FdivLinearNoBias: linear,
+  FdivSelectedLogProbs: selectedLogProbs,
+  FdivSelectedLogProbsGrad: selectedLogProbsGrad,
+  FdivCrossEntropy: (ops, { logits, targets }) =>
+    ops.run("FdivPickLogProb", [logits!, targets!], 2, { sign: { float: -1 } }),
+  FdivCrossEntropyGrad: (ops, { dnll, logits, targets, logSumExp }) =>
+    ops.run("FdivPickLogProbGrad", [dnll!, logits!, targets!, logSumExp!], 1, { sign: { float: -1 } }),
+  FdivAdamW(ops, { parameter, gradient, m, v }, attributes) {
+    const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2, gradientScale } =
+      attributes;
+    const settings = tf.tensor1d([
+      learningRate / correction1,
+      beta1,
+      beta2,
+      epsilon,
+      1 - learningRate * weightDecay,
+      1 / Math.sqrt(correction2),
+      gradientScale,
+    ]);
+    ops.run("FdivAdamW", [parameter!, gradient!, m!, v!, settings], 0);
+    return [];
+  },
+};
+
+/** Every kernel that has an implementation on TensorFlow. */
+export const implementations: Record<string, Implementation> = {
+  ...Object.fromEntries(
+    Object.entries(direct).map(([name, { inputs, outputs, attributes }]): [string, Implementation] => [
+      name,
+      (ops, given, values) =>
+        ops.run(
+          name,
+          inputs.map((input) => given[input]!),
+          outputs,
+          attributes?.(values),
+        ),
+    ]),
+  ),
+  ...composed,
+};
