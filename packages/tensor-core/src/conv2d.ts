@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { gatherRows } from "./embedding.ts";
 import { columnsImageKernel, imageColumnsKernel, type Window, windowedSize } from "./image-columns.ts";
 import { lazyGradient } from "./kernel.ts";
 import { linearKernel, linearNoBiasKernel } from "./linear.ts";
@@ -43,19 +44,27 @@ function forward(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor | undefined, w
   ]);
 }
 
-/** dx: with stride 1 a convolution of dy with the flipped weight, else the columns' gradient added back. */
+/** [out, in, kh, kw] turned round as the matrix [kh·kw·out, in], which takes the columns of dy to dx. */
+function turnedMatrix(weight: tf.Tensor): tf.Tensor {
+  const [out, channels, height, width] = weight.shape as unknown as Images;
+  const places = tf.reshape(tf.transpose(weight, [2, 3, 0, 1]), [height * width, out * channels]);
+  const backwards = Int32Array.from({ length: height * width }, (_, i) => height * width - 1 - i);
+  return tf.reshape(gatherRows(places, tf.tensor1d(backwards, "int32")), [height * width * out, channels]);
+}
+
+/** dx: with stride 1 a convolution of dy with the weight turned round, else the columns' gradient added back. */
 function inputGradient(dy: tf.Tensor, weight: tf.Tensor, shape: Images, window: Window): tf.Tensor {
   const { kernel, stride, padding } = window;
   const fits =
     padding[0] < kernel[0] && padding[1] < kernel[0] && padding[2] < kernel[1] && padding[3] < kernel[1];
   if (stride === 1 && fits && !isPointwise(window)) {
-    const flipped = tf.transpose(tf.reverse(weight, [2, 3]), [1, 0, 2, 3]);
     const [top, bottom, left, right] = padding;
-    return forward(dy, flipped, undefined, {
+    const columns = columnsOf(dy, {
       kernel,
       stride: 1,
       padding: [kernel[0] - 1 - top, kernel[0] - 1 - bottom, kernel[1] - 1 - left, kernel[1] - 1 - right],
     });
+    return tf.reshape(product(columns, turnedMatrix(weight), false, false), [...shape]);
   }
   const rows = tf.reshape(dy, [-1, weight.shape[0]!]);
   const columns = product(rows, asMatrix(weight), false, false);

@@ -92,19 +92,25 @@ interface HeapBackend extends tf.KernelBackend {
   typedArrayFromHeap(info: tf.TensorInfo): Float32Array;
 }
 
-/** Sums over an example's pixels of a·b, a number a channel; of a alone without b. */
+/** Σ a and Σ a·b over an example's pixels, a number a channel. */
 function channelSums(
-  into: Float64Array,
+  sums: Float64Array,
+  products: Float64Array,
   from: number,
   pixels: number,
   a: Float32Array,
-  b?: Float32Array,
+  b: Float32Array,
 ): void {
-  const channels = into.length;
-  into.fill(0);
+  const channels = sums.length;
+  sums.fill(0);
+  products.fill(0);
   let at = from;
   for (let pixel = 0; pixel < pixels; pixel++)
-    for (let c = 0; c < channels; c++, at++) into[c] = into[c]! + (b ? a[at]! * b[at]! : a[at]!);
+    for (let c = 0; c < channels; c++, at++) {
+      const value = a[at]!;
+      sums[c] = sums[c]! + value;
+      products[c] = products[c]! + value * b[at]!;
+    }
 }
 
 // The stock sums over two axes of four transpose first; on the backend's memory two passes do.
@@ -132,8 +138,7 @@ implementKernel("FdivGroupNorm", "wasm", (inputs, attributes, backend) => {
   const wide = channels / groups;
   for (let b = 0; b < batch; b++) {
     const from = b * pixels * channels;
-    channelSums(sums, from, pixels, x);
-    channelSums(squares, from, pixels, x, x);
+    channelSums(sums, squares, from, pixels, x, x);
     for (let g = 0; g < groups; g++) {
       let [sum, square] = [0, 0];
       for (let c = g * wide; c < (g + 1) * wide; c++) {
@@ -180,8 +185,7 @@ implementKernel("FdivGroupNormGrad", "wasm", (inputs, attributes, backend) => {
   const wide = channels / groups;
   for (let b = 0; b < batch; b++) {
     const from = b * pixels * channels;
-    channelSums(sums, from, pixels, dy);
-    channelSums(products, from, pixels, dy, x);
+    channelSums(sums, products, from, pixels, dy, x);
     for (let g = 0; g < groups; g++) {
       const [mean, r] = [means[b * groups + g]!, inverses[b * groups + g]!];
       // The group's means of weight·dy and of weight·dy·(x − mean)·r.
