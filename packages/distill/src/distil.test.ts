@@ -8,6 +8,7 @@ import {
   DivergedError,
   decodeSnapshot,
   distil,
+  dmd2,
   encodeSnapshot,
   fixedNoise,
   gaussian,
@@ -241,6 +242,44 @@ describe("rows", () => {
       expect(Number.isFinite(last[name])).toBe(true);
     expect(last.effectiveSamples).toBeCloseTo(64 / (1 + last.weightVariance!), 2);
     expect(last.generatorLoss).toBeCloseTo(last.matchingLoss! + 0.001 * last.adversarialLoss!, 5);
+  });
+});
+
+describe("special cases", () => {
+  const rowsOf = async (run: ReturnType<typeof distil>) => {
+    const rows = [];
+    for await (const row of run) rows.push(row);
+    return rows;
+  };
+  it("DMD2 is reverse KL with a critic that never rests", async () => {
+    const options = (): DistilOptions => ({
+      teacher,
+      ...gaussianNets(),
+      discriminator: discriminatorNet(1),
+      data,
+      latentShape: [1],
+      steps: 10,
+      batchSize: 16,
+    });
+    const rows = await rowsOf(dmd2(options()));
+    const same = distil({ ...options(), divergence: reverseKl, schedule: { criticMeanwhile: "train" } });
+    expect(rows.map(({ phase }) => phase).join(" ")).toBe(
+      "critic critic critic critic both critic critic critic critic both",
+    );
+    expect(rows[9]!.weightVariance).toBe(0);
+    expect(rows.map(({ fakeLoss }) => fakeLoss)).toEqual(
+      (await rowsOf(same)).map(({ fakeLoss }) => fakeLoss),
+    );
+  });
+  it("the adversarial term alone trains the generator too", async () => {
+    const { run, generator } = learnedRun(600, {
+      matchingWeight: 0,
+      adversarialWeight: 1,
+      schedule: { generatorEvery: 2, criticMeanwhile: "train" },
+    });
+    const rows = await rowsOf(run);
+    expect(rows.some((row) => "matchingLoss" in row || "weightVariance" in row)).toBe(false);
+    expect(Math.abs(read(generator.parameters)[0]! - 0.5)).toBeLessThan(0.5);
   });
 });
 

@@ -333,6 +333,7 @@ export function distil(options: DistilOptions): Distillation {
           ? exactGradientPenalty(critic, noisedReal, { step })
           : approximateGradientPenalty(critic, noisedReal, normal(stream.fork("penalty"), real.shape), {
               deviation: step,
+              logits: logits.real,
             }),
       );
       log.gradientPenalty = tf.keep(tf.clone(penalty));

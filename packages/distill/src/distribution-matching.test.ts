@@ -406,6 +406,8 @@ describe("the ratio", () => {
     expect(Array.from(other.normalise(ratio, sigmas).dataSync())).toEqual(
       Array.from(one.normalise(ratio, sigmas).dataSync()),
     );
+    one.normalise(tf.tensor1d([Number.NaN, 1, 1, 1]), sigmas).dispose();
+    expect((await one.state()).means.every(Number.isFinite)).toBe(true);
     expect(() => other.load({ means: [1], counts: [1] })).toThrow(/expected 4 positive means/);
   });
 });

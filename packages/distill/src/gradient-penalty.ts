@@ -44,18 +44,19 @@ export function exactGradientPenalty(critic: Critic, x: tf.Tensor, { step = 0.01
  *
  * @param noise z, in x's shape
  * @param options.deviation δ, default .01
+ * @param options.logits critic(x) where it is there already
  * @returns [batch], the mean over heads
  */
 export function approximateGradientPenalty(
   critic: Critic,
   x: tf.Tensor,
   noise: tf.Tensor,
-  { deviation = 0.01 } = {},
+  { deviation = 0.01, logits }: { deviation?: number; logits?: tf.Tensor } = {},
 ): tf.Tensor1D {
   if (!(deviation > 0))
     throw new RangeError(
       `approximateGradientPenalty: the deviation is ${deviation}, expected a positive number.`,
     );
-  const difference = tf.sub(critic(x), critic(tf.add(x, tf.mul(deviation, noise))));
+  const difference = tf.sub(logits ?? critic(x), critic(tf.add(x, tf.mul(deviation, noise))));
   return overHeads(tf.square(difference));
 }

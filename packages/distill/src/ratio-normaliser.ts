@@ -92,7 +92,9 @@ export function ratioNormaliser(options: RatioNormaliserOptions = {}): RatioNorm
         const kept = tf.tensor1d(inBatch.map((count) => (count > 0 ? decay : 1)));
         const taken = tf.tensor1d(inBatch.map((count) => (count > 0 ? (1 - decay) / count : 0)));
         const sums = tf.sum(tf.mul(member, tf.reshape(ratio, [-1, 1])), 0);
-        const next = tf.add(tf.mul(kept, means), tf.mul(taken, sums));
+        const moved = tf.add(tf.mul(kept, means), tf.mul(taken, sums));
+        // A ratio that is not finite must not stay in a mean that outlives its step.
+        const next = tf.where(tf.isFinite(moved), moved, means);
         counts = counts.map((count, bin) => count + inBatch[bin]!);
         replace(tf.keep(next));
         return tf.div(ratio, tf.sum(tf.mul(member, next), 1)) as tf.Tensor1D;
