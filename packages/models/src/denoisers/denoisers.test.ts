@@ -18,6 +18,7 @@ import {
   unet2d,
   unet2dConfig,
   unet2dConfigFromDiffusers,
+  unetDenoiser,
   unetFromDiffusers,
   unetToDiffusers,
 } from "../index.ts";
@@ -84,6 +85,15 @@ describe("diffusers' UNet2DModel folders", () => {
     await expect(loadUnetDenoiser(golden("nowhere"))).rejects.toThrow(
       /holds no unet\/config\.json or config\.json/,
     );
+  });
+
+  it("keeps its own scheduler when it is written, and refuses one that has none", async () => {
+    const model = await loadUnetDenoiser(golden("scaled"));
+    const files = await unetToDiffusers(model);
+    expect(files.scheduler).toMatchObject({ _class_name: "DDPMScheduler", prediction_type: "v_prediction" });
+    expect(unetFromDiffusers(files).range).toEqual(model.range);
+    const own = unetDenoiser(model.all, model.config, discreteSchedule([0.9, 0.5], "epsilon"));
+    await expect(unetToDiffusers(own)).rejects.toThrow(/no scheduler/);
   });
 
   it("written and read again it is the same model", async () => {

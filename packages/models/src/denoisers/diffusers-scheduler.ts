@@ -96,8 +96,6 @@ export function parametrisationFromDiffusers(json: Json): Parametrisation {
     alpha *= 1 - beta;
     return alpha;
   });
-  return discreteSchedule(
-    cumulative,
-    predictionOf(json, ["epsilon", "v_prediction", "sample"]) as Prediction,
-  );
+  const prediction = predictionOf(json, ["epsilon", "v_prediction", "sample"]) as Prediction;
+  return { ...discreteSchedule(cumulative, prediction), scheduler: json };
 }

@@ -65,14 +65,14 @@ export function unetFromDiffusers(files: DiffusersUnetFiles, { trainable = false
 }
 
 /**
- * A U-Net under EDM's preconditioning as the files of a diffusers folder, which UNet2DModel.from_pretrained and EDMEulerScheduler read.
+ * A U-Net as the files of a diffusers folder, which UNet2DModel.from_pretrained and the scheduler's read.
  *
- * @param sigmaData that it was trained with
+ * @throws Error for a parametrisation of one's own, which no scheduler of diffusers describes
  */
-export async function unetToDiffusers(
-  model: UnetDenoiser,
-  { sigmaData = 0.5 } = {},
-): Promise<DiffusersUnetFiles> {
+export async function unetToDiffusers(model: UnetDenoiser): Promise<DiffusersUnetFiles> {
+  const { scheduler } = model.parametrisation;
+  if (!scheduler)
+    throw new Error("unetToDiffusers: no scheduler of diffusers is known for this model's parametrisation.");
   const tensors = [];
   for (const [name, tensor] of model.all)
     tensors.push({
@@ -83,14 +83,7 @@ export async function unetToDiffusers(
     });
   return {
     config: diffusersConfig(model.config),
-    scheduler: {
-      _class_name: "EDMEulerScheduler",
-      prediction_type: "epsilon",
-      rho: 7,
-      sigma_data: sigmaData,
-      sigma_max: model.range[1],
-      sigma_min: model.range[0],
-    },
+    scheduler: { ...scheduler },
     weights: await encodeSafetensors(tensors, { format: "pt" }),
   };
 }

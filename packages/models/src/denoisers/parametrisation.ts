@@ -9,6 +9,8 @@ export interface Parametrisation {
   coefficients(sigma: tf.Tensor1D): { skip: tf.Tensor; out: tf.Tensor; in: tf.Tensor; level: tf.Tensor1D };
   /** Noise levels that the network knows. */
   readonly range: readonly [min: number, max: number];
+  /** The scheduler_config.json of diffusers that says the same, where there is one. */
+  readonly scheduler?: Readonly<Record<string, unknown>>;
 }
 
 /** What `edm` predicts: F of EDM's table 1, or the v of EDM schedulers, whose sign of c_out is turned. */
@@ -23,6 +25,14 @@ export function edm({
   if (!(sigmaData > 0)) throw new RangeError(`edm: sigmaData is ${sigmaData}, expected a positive number.`);
   return {
     range,
+    scheduler: {
+      _class_name: "EDMEulerScheduler",
+      prediction_type: prediction,
+      rho: 7,
+      sigma_data: sigmaData,
+      sigma_max: range[1],
+      sigma_min: range[0],
+    },
     coefficients(sigma) {
       const total = tf.add(tf.square(sigma), sigmaData ** 2);
       const out = tf.mul(tf.mul(sigma, sigmaData), tf.rsqrt(total));

@@ -8,6 +8,7 @@ import { type Unet2dConfig, type Unet2dOptions, unet2dConfig } from "./unet2d-co
 /** A U-Net over images [batch, height, width, channels] as a denoiser. */
 export interface UnetDenoiser extends DenoiserModel {
   readonly config: Unet2dConfig;
+  readonly parametrisation: Parametrisation;
   copy(): UnetDenoiser;
 }
 
@@ -43,6 +44,7 @@ export function unetDenoiser(
   };
   return {
     config,
+    parametrisation,
     ...parameterMembers(parameters),
     range: parametrisation.range,
     denoise: denoiseWith(

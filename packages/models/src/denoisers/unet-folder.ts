@@ -53,12 +53,8 @@ export async function loadUnetDenoiser(
 }
 
 /** Writes a U-Net as a diffusers pipeline folder: unet/, scheduler/ and model_index.json. */
-export async function saveUnetDenoiser(
-  model: UnetDenoiser,
-  folder: string,
-  options: { sigmaData?: number } = {},
-): Promise<void> {
-  const { config, scheduler, weights } = await unetToDiffusers(model, options);
+export async function saveUnetDenoiser(model: UnetDenoiser, folder: string): Promise<void> {
+  const { config, scheduler, weights } = await unetToDiffusers(model);
   await Promise.all(["unet", "scheduler"].map((name) => mkdir(join(folder, name), { recursive: true })));
   const json = (value: unknown) => `${JSON.stringify(value, null, 2)}\n`;
   await writeFile(join(folder, "unet/diffusion_pytorch_model.safetensors"), weights);
