@@ -76,8 +76,9 @@ function inputGradient(dy: tf.Tensor, weight: tf.Tensor, shape: Images, window: 
 /** dweight [out, in, kh, kw] from dy's rows and x's columns. */
 function weightGradient(dy: tf.Tensor, x: tf.Tensor, weightShape: Images, window: Window): tf.Tensor {
   const [out, channels, height, width] = weightShape;
-  const matrix = product(tf.reshape(dy, [-1, out]), columnsOf(x, window), true, false);
-  return tf.transpose(tf.reshape(matrix, [out, height, width, channels]), [0, 3, 1, 2]);
+  // The longer side first: it is what a product is cut into tasks by.
+  const matrix = product(columnsOf(x, window), tf.reshape(dy, [-1, out]), true, false);
+  return tf.transpose(tf.reshape(matrix, [height, width, channels, out]), [3, 2, 0, 1]);
 }
 
 /** By the backend's own convolution, which has all its gradients there. */
