@@ -19,6 +19,7 @@ export {
   type MatchingOptions,
   variationalScoreDistillation,
 } from "./distribution-matching.ts";
+export { type DivergenceAtNoiseOptions, divergenceAtNoise } from "./divergence-at-noise.ts";
 export { dmd2 } from "./dmd2.ts";
 export { type EdmCoefficients, edmCoefficients, edmDenoiser, edmLoss, type Network } from "./edm.ts";
 export { type Ema, type EmaOptions, ema, powerExponent } from "./ema.ts";
