@@ -29,6 +29,23 @@ export interface ForwardInput {
   cache?: KeyValueCache;
 }
 
+/** Where a family keeps the modules of a decoder; those of a layer without its prefix. */
+export interface DecoderNames {
+  embedding: string;
+  /** Learned positions; without them, rotary ones. */
+  positionEmbedding?: string;
+  norm: string;
+  layer(index: number, module: string): string;
+  attentionNorm: string;
+  /** Queries, keys and values, or one module for all three. */
+  projections: readonly string[];
+  output: string;
+  feedForwardNorm: string;
+  gate?: string;
+  up: string;
+  down: string;
+}
+
 /** Everything that sets one architecture apart; a new family is one file and one line in `families`. */
 export interface Family {
   /** Reads a `config.json`. @throws naming the key that is missing or wrong. */
@@ -45,6 +62,7 @@ export interface Family {
   headName(config: CausalLmConfig): string;
   /** Whether weights are [in, out], as GPT-2's Conv1D keeps them. */
   conv1d: boolean;
+  decoderNames: DecoderNames;
   /** Last components of the modules that LoRA adapts by default, as in PEFT. */
   loraTargets: string[];
 }

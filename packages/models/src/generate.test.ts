@@ -1,4 +1,5 @@
 import "@tensorflow/tfjs";
+import { startBackend } from "@fdiv/tensor-core/node";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type CausalLm, createCausalLm, disposeModel } from "./causal-lm.ts";
@@ -7,9 +8,13 @@ import { logits, tokenLogProbs } from "./scoring.ts";
 import { tinyOptions } from "./testing/tiny-models.testing.ts";
 import { tokenRows } from "./token-rows.ts";
 
-beforeAll(async () => {
-  await tf.setBackend("cpu");
-});
+const native = await startBackend({ backend: "tensorflow" }).then(
+  () => true,
+  () => false,
+);
+const start = (backend: string) => async () => {
+  await startBackend({ backend });
+};
 
 const prompts = [[1, 2, 3], [4], [5, 6, 7, 8, 9, 10], [2, 2]];
 
@@ -23,7 +28,13 @@ function greedy(model: CausalLm, prompt: number[], count: number): number[] {
   return ids.slice(prompt.length);
 }
 
-describe.each(Object.entries(tinyOptions))("%s", (_, options) => {
+const everywhere = Object.entries(tinyOptions).flatMap(([name, options]) =>
+  ["cpu", "tensorflow"].map((backend) => [name, backend, options] as const),
+);
+describe.each(everywhere)("%s on %s", (_, backend, options) => {
+  // TensorFlow's is there where `fdiv-native install` has run; it reads tokens and draws by kernels of its own.
+  beforeAll(start(native || backend === "cpu" ? backend : "cpu"));
+
   it("generates through the cache what it generates without", async () => {
     const model = createCausalLm(options, { seed: 5 });
     const { ids, finished, logProbs } = await generate(model, { prompts, maxTokens: 8, temperature: 0 });
@@ -44,12 +55,26 @@ describe.each(Object.entries(tinyOptions))("%s", (_, options) => {
       expect(Math.abs(value - scored[i]!)).toBeLessThan(1e-4);
     });
     const plain = await generate(model, { prompts, maxTokens: 3 });
-    expect(plain.logProbs.map((row) => [...row])).toEqual(plain.policyLogProbs.map((row) => [...row]));
+    plain.logProbs.forEach((row, i) => {
+      row.forEach((value, t) => {
+        expect(value).toBeCloseTo(plain.policyLogProbs[i]![t]!, 5);
+      });
+    });
+    const drawn = await generate(model, { prompts, maxTokens: 9, temperature: 0.8 });
+    const again = tokenRows(prompts.map((prompt, i) => ({ prompt, completions: [drawn.ids[i]!] })));
+    const found = tokenLogProbs(model, again).dataSync();
+    drawn.policyLogProbs
+      .flatMap((row) => [...row])
+      .forEach((value, i) => {
+        expect(Math.abs(value - found[i]!)).toBeLessThan(1e-4);
+      });
     disposeModel(model);
   });
 });
 
-describe("a row", () => {
+describe.each(["cpu", "tensorflow"])("a row on %s", (backend) => {
+  beforeAll(start(native || backend === "cpu" ? backend : "cpu"));
+
   const model = () => createCausalLm(tinyOptions.llama!, { seed: 7 });
 
   it("draws alike alone and in a batch, whoever else ends", async () => {

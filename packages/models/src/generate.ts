@@ -1,10 +1,11 @@
-import { gatherRows, linear, type Random, random } from "@fdiv/tensor-core";
+import { drawsTokens, drawTokens, gatherRows, linear, type Random, random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { CausalLm } from "./causal-lm.ts";
+import { decoderOf, decodesWhole, decodeToken } from "./decode.ts";
 import { familyOf } from "./families.ts";
 import type { KeyValueCache } from "./family.ts";
 import { compactCache, createCache, disposeCache } from "./key-value-cache.ts";
-import { checkLaw, type Draw, type SamplingLaw, sampleToken } from "./sampling.ts";
+import { checkLaw, type Draw, notFinite, type SamplingLaw, sampleToken } from "./sampling.ts";
 import { headWeight } from "./scoring.ts";
 import { type StopOptions, stopDetector } from "./stop.ts";
 import { noBranch } from "./token-rows.ts";
@@ -96,6 +97,8 @@ function forward(
     layout.set([offset, offset + row.length, noBranch], 3 * i);
     ends[i] = i * length + row.length - 1;
   });
+  if (length === 1 && !cache.empty && decodesWhole(model))
+    return decodeToken(decoderOf(model, cache, reach), ids, positions, layout);
   return tf.tidy(() => {
     const hidden = familyOf(model.config.modelType).hidden(model, {
       ids: tf.tensor2d(ids, [rows, length], "int32"),
@@ -108,6 +111,38 @@ function forward(
     const last = length === 1 ? hidden : gatherRows(hidden, tf.tensor1d(ends, "int32"));
     return linear(last, headWeight(model)) as tf.Tensor2D;
   });
+}
+
+/** How row i's token is drawn from the logits, which are freed: where they lie if the backend can and the law is a plain one. */
+async function drawer(
+  logits: tf.Tensor2D,
+  law: SamplingLaw,
+  batch: readonly Sequence[],
+  forbids: boolean,
+): Promise<(row: number, forbidden: readonly number[]) => Draw> {
+  const { temperature, topK, topP } = law;
+  const uniform = ({ done, draws }: Sequence) => (done || temperature === 0 ? 0 : draws.next());
+  const [, vocabulary] = logits.shape;
+  const isPlain = topK === 0 && topP === 1 && !forbids && vocabulary <= 2 ** 24;
+  if (!isPlain || !drawsTokens()) {
+    const values = (await logits.data()) as Float32Array;
+    logits.dispose();
+    return (row, forbidden) =>
+      sampleToken(
+        values.subarray(row * vocabulary, (row + 1) * vocabulary),
+        law,
+        uniform(batch[row]!),
+        forbidden,
+      );
+  }
+  const draws = drawTokens(logits, Float64Array.from(batch, uniform), { temperature });
+  const values = await draws.data();
+  tf.dispose([logits, draws]);
+  return (row) => {
+    const [id, logProb, policyLogProb] = values.subarray(3 * row, 3 * row + 3);
+    if (!Number.isFinite(policyLogProb!)) throw new Error(notFinite);
+    return { id: id!, logProb: logProb!, policyLogProb: policyLogProb! };
+  };
 }
 
 /**
@@ -146,22 +181,18 @@ export async function* streamTokens(
       options.signal?.throwIfAborted();
       const offsets = batch.map(({ length }) => length);
       const logits = forward(model, cache, tokens, offsets, capacity);
-      const values = (await logits.data()) as Float32Array;
-      const [, vocabulary] = logits.shape;
-      logits.dispose();
+      const draw = await drawer(logits, law, batch, minTokens > 0);
       for (let i = 0; i < batch.length; i++) {
         const sequence = batch[i]!;
         if (sequence.done) continue;
         sequence.length += tokens[i]!.length;
-        const forbidden = sequence.produced < minTokens ? stopIds : [];
-        const row = values.subarray(i * vocabulary, (i + 1) * vocabulary);
-        const draw = sampleToken(row, law, temperature === 0 ? 0 : sequence.draws.next(), forbidden);
+        const drawn = draw(i, sequence.produced < minTokens ? stopIds : []);
         const index = sequence.produced++;
-        sequence.last = draw.id;
-        const stopped = sequence.stops(draw.id) && sequence.produced >= minTokens;
+        sequence.last = drawn.id;
+        const stopped = sequence.stops(drawn.id) && sequence.produced >= minTokens;
         sequence.done = stopped || sequence.produced === maxTokens;
         yield {
-          ...draw,
+          ...drawn,
           row: sequence.row,
           index,
           ...(sequence.done && { finished: stopped ? ("stop" as const) : ("length" as const) }),

@@ -130,5 +130,17 @@ export const gpt2: Family = {
   hidden,
   headName: (config) => (config.tiedHead ? "transformer.wte.weight" : "lm_head.weight"),
   conv1d: true,
+  decoderNames: {
+    embedding: "transformer.wte.weight",
+    positionEmbedding: "transformer.wpe.weight",
+    norm: "transformer.ln_f",
+    layer: (index, module) => `transformer.h.${index}.${module}`,
+    attentionNorm: "ln_1",
+    projections: ["attn.c_attn"],
+    output: "attn.c_proj",
+    feedForwardNorm: "ln_2",
+    up: "mlp.c_fc",
+    down: "mlp.c_proj",
+  },
   loraTargets: ["c_attn"],
 };

@@ -95,5 +95,17 @@ export const llama: Family = {
   hidden: llamaHidden,
   headName: (config) => (config.tiedHead ? "model.embed_tokens.weight" : "lm_head.weight"),
   conv1d: false,
+  decoderNames: {
+    embedding: "model.embed_tokens.weight",
+    norm: "model.norm",
+    layer: (index, module) => `model.layers.${index}.${module}`,
+    attentionNorm: "input_layernorm",
+    projections: ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"],
+    output: "self_attn.o_proj",
+    feedForwardNorm: "post_attention_layernorm",
+    gate: "mlp.gate_proj",
+    up: "mlp.up_proj",
+    down: "mlp.down_proj",
+  },
   loraTargets: ["q_proj", "v_proj"],
 };

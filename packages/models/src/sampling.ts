@@ -7,6 +7,8 @@ export interface SamplingLaw {
   topP: number;
 }
 
+export const notFinite = "the model's logits are not finite; its parameters may have diverged.";
+
 export interface Draw {
   id: number;
   /** ln of the probability under the law sampled from: after temperature, top-k and top-p, renormalised. */
@@ -112,8 +114,7 @@ export function sampleToken(
     policyTotal += weights[id]!;
   }
   // One NaN or infinity among the logits makes the sum no finite number.
-  if (!(Number.isFinite(max) && Number.isFinite(policyTotal)))
-    throw new Error("the model's logits are not finite; its parameters may have diverged.");
+  if (!(Number.isFinite(max) && Number.isFinite(policyTotal))) throw new Error(notFinite);
   const policy = (id: number) => logits[id]! - max - Math.log(policyTotal);
 
   for (const id of forbidden) weights[id] = 0;

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "attention.h"
 #include "small-product.h"
 #include "tensorflow-op.h"
 #include "threads.h"
@@ -11,21 +12,10 @@
 namespace fdiv_ops {
 namespace {
 
+using Shape = AttentionShape;
+
 /** Queries of one head that are worked on together. */
 constexpr int64_t tileRows = 24;
-
-struct Range {
-  int64_t from = 0, to = 0;
-  int64_t length() const { return std::max<int64_t>(0, to - from); }
-};
-
-struct Shape {
-  int64_t batch, time, keys, heads, kvHeads, size, window;
-  float scale;
-  int64_t groups() const { return heads / kvHeads; }
-  int64_t width() const { return heads * size; }
-  int64_t kvWidth() const { return kvHeads * size; }
-};
 
 /** The keys that query `time` of a row sees: at most two ranges, as the layout [offset, prefixEnd, branchStart] has it. */
 void visible(const Shape& shape, const int32_t* layout, int64_t time, Range (&ranges)[2]) {
@@ -154,8 +144,10 @@ float softmaxRow(float* row, const Shape& shape, const Range (&seen)[2], float& 
   return shape.scale * most + std::log(sum);
 }
 
+}  // namespace
+
 /** A single query: dot products with the keys where they lie, since turning them round would cost as much. */
-void attendOne(const Shape& shape, const int32_t* layout, int64_t time, const float* q, const float* k, const float* v,
+void attendOne(const AttentionShape& shape, const int32_t* layout, int64_t time, const float* q, const float* k, const float* v,
                float* out, float* logSumExp) {
   Range seen[2];
   visible(shape, layout, time, seen);
@@ -177,6 +169,8 @@ void attendOne(const Shape& shape, const int32_t* layout, int64_t time, const fl
                  shape.kvWidth(), out, 0);
   for (int64_t d = 0; d < shape.size; d++) out[d] *= inverse;
 }
+
+namespace {
 
 void attention(Call& call) {
   const float *q = call.floats(0), *k = call.floats(1), *v = call.floats(2);

@@ -1,6 +1,7 @@
 // Operations element by element: activations, biases, the gated unit.
 #include <cmath>
 
+#include "activation.h"
 #include "tensorflow-op.h"
 #include "threads.h"
 #include "vector-math.h"
@@ -54,7 +55,7 @@ void slopeSpan(const float* __restrict dy, const float* __restrict x, float* __r
 }
 
 template <int kind>
-void activateInPlace(float* x, int64_t count) {
+void activateSpanInPlace(float* x, int64_t count) {
 #pragma omp simd
   for (int64_t i = 0; i < count; i++) x[i] = value<kind>(x[i]);
 }
@@ -75,7 +76,12 @@ void activateAny(int64_t kind, const float* x, float* y, int64_t count) {
 void slopeAny(int64_t kind, const float* dy, const float* x, float* dx, int64_t count) {
   FDIV_BY_KIND(kind, slopeSpan, dy, x, dx, count)
 }
-void inPlaceAny(int64_t kind, float* x, int64_t count) { FDIV_BY_KIND(kind, activateInPlace, x, count) }
+
+}  // namespace
+
+void activateInPlace(int64_t kind, float* x, int64_t count) { FDIV_BY_KIND(kind, activateSpanInPlace, x, count) }
+
+namespace {
 
 const Signature activationSignature{"FdivActivation", {"x: float"}, {"y: float"}, {"kind: int"}};
 void activation(Call& call) {
@@ -111,7 +117,7 @@ void addBiasInPlace(Call& call) {
     for (int64_t r = from; r < to; r++) {
       float* row = product + r * columns;
       if (bias) addBias(row, bias, columns);
-      if (kind != none) inPlaceAny(kind, row, columns);
+      if (kind != none) activateInPlace(kind, row, columns);
     }
   });
 }

@@ -8,7 +8,8 @@
 
 NAPI_MODULE_INIT() {
   static const std::string problem = fdiv_ops::registerRowOperations() + fdiv_ops::registerElementOperations() +
-                                     fdiv_ops::registerAttentionOperations() + fdiv_ops::registerOptimiserOperations();
+                                     fdiv_ops::registerAttentionOperations() + fdiv_ops::registerOptimiserOperations() +
+                                     fdiv_ops::registerDecoderOperations();
   if (!problem.empty()) {
     napi_throw_error(env, nullptr, problem.c_str());
     return exports;

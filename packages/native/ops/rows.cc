@@ -282,6 +282,67 @@ void pickGradInPlace(Call& call) {
   });
 }
 
+/**
+ * One draw a row by inverting the cumulative distribution of exp(logits/temperature), and the greatest at temperature 0:
+ * [rows, 3] of id, its log-probability under that law, and under softmax(logits). The uniform number of a row is
+ * (uniforms[r, 0]·2³² + uniforms[r, 1])/2⁵³, both halves unsigned.
+ */
+const Signature drawSignature{
+    "FdivDrawTokens", {"logits: float", "uniforms: int32"}, {"draws: float"}, {"temperature: float"}};
+void drawTokens(Call& call) {
+  const float* logits = call.floats(0);
+  const int32_t* uniforms = call.integers(1);
+  const int64_t m = call.dim(0, 0), n = call.dim(0, 1);
+  const float temperature = call.attributes.real(0);
+  float* draws = call.output(0, {m, 3});
+  if (!call.ok()) return;
+  // Numbers whose order stays what it is: a block's sum is made by one task, the blocks are added in order.
+  constexpr int64_t block = 256;
+  forEachTask(m, [&](int64_t r) {
+    const float* __restrict row = logits + r * n;
+    float* draw = draws + 3 * r;
+    int64_t best = 0;
+    for (int64_t i = 1; i < n; i++)
+      if (row[i] > row[best]) best = i;
+    const float policySum = rowLogSumExp(row, n);
+    int64_t chosen = best;
+    float logProb = 0;
+    if (temperature > 0) {
+      const float most = row[best], inverse = 1.0f / temperature;
+      std::vector<double> sums(static_cast<size_t>((n + block - 1) / block));
+      const auto weight = [&](int64_t i) { return exponential((row[i] - most) * inverse); };
+      double total = 0;
+      for (size_t b = 0; b < sums.size(); b++) {
+        const int64_t from = static_cast<int64_t>(b) * block, to = std::min(n, from + block);
+        float sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t i = from; i < to; i++) sum += weight(i);
+        total += sums[b] = sum;
+      }
+      const double high = static_cast<uint32_t>(uniforms[2 * r]), low = static_cast<uint32_t>(uniforms[2 * r + 1]);
+      double rest = (high * 4294967296.0 + low) / 9007199254740992.0 * total;
+      size_t b = 0;
+      while (b + 1 < sums.size() && rest >= sums[b]) rest -= sums[b++];
+      chosen = -1;
+      for (int64_t i = static_cast<int64_t>(b) * block; i < n; i++) {
+        const float w = weight(i);
+        if (w == 0.0f) continue;
+        chosen = i;
+        rest -= w;
+        if (rest < 0) break;
+      }
+      // Rounding may leave a rest behind the last block's last possible token.
+      for (int64_t i = static_cast<int64_t>(b) * block - 1; chosen < 0 && i >= 0; i--)
+        if (weight(i) > 0.0f) chosen = i;
+      if (chosen < 0) chosen = best;
+      logProb = (row[chosen] - most) * inverse - static_cast<float>(std::log(total));
+    }
+    draw[0] = static_cast<float>(chosen);
+    draw[1] = logProb;
+    draw[2] = row[chosen] - policySum;
+  });
+}
+
 const Signature rotarySignature{"FdivRotary",
                                 {"x: float", "cos: float", "sin: float", "positions: int32"},
                                 {"y: float"},
@@ -378,6 +439,7 @@ std::string registerRowOperations() {
   problem += Operation<pickSignature, pick>::registered();
   problem += Operation<pickGradSignature, pickGrad>::registered();
   problem += Operation<pickGradInPlaceSignature, pickGradInPlace>::registered();
+  problem += Operation<drawSignature, drawTokens>::registered();
   problem += Operation<rotarySignature, rotary>::registered();
   problem += Operation<scatterAddSignature, scatterAdd>::registered();
   problem += Operation<cacheWriteSignature, cacheWrite>::registered();

@@ -82,7 +82,11 @@ inline void productRows(int64_t n, int64_t inner, const float* a, int64_t aRow, 
 inline void addProduct(int64_t m, int64_t n, int64_t inner, const float* a, int64_t aRow, int64_t aColumn,
                        const float* b, int64_t bRow, float* c, int64_t cRow) {
   int64_t i = 0;
+  // As many rows as there are registers for.
+  if constexpr (widest == 16)
+    for (; i + 8 <= m; i += 8) productRows<8>(n, inner, a + i * aRow, aRow, aColumn, b, bRow, c + i * cRow, cRow);
   for (; i + 6 <= m; i += 6) productRows<6>(n, inner, a + i * aRow, aRow, aColumn, b, bRow, c + i * cRow, cRow);
+  for (; i + 4 <= m; i += 4) productRows<4>(n, inner, a + i * aRow, aRow, aColumn, b, bRow, c + i * cRow, cRow);
   for (; i + 2 <= m; i += 2) productRows<2>(n, inner, a + i * aRow, aRow, aColumn, b, bRow, c + i * cRow, cRow);
   for (; i < m; i++) productRows<1>(n, inner, a + i * aRow, aRow, aColumn, b, bRow, c + i * cRow, cRow);
 }

@@ -67,7 +67,7 @@ void* readAttributes(const Signature& signature, TF_OpKernelConstruction* constr
       float found = 0;
       TF_OpKernelConstruction_GetAttrFloat(construction, name.c_str(), &found, status);
       value = found;
-    } else if (std::strcmp(type, "int") == 0) {
+    } else if (std::strncmp(type, "int", 3) == 0) {
       int64_t found = 0;
       TF_OpKernelConstruction_GetAttrInt64(construction, name.c_str(), &found, status);
       value = static_cast<double>(found);

@@ -33,6 +33,7 @@ class Call {
   float* changed(int input) const { return static_cast<float*>(data(input)); }
   int64_t size(int input) const;
   int64_t dim(int input, int axis) const;
+  int inputs() const { return static_cast<int>(inputs_.size()); }
   std::vector<int64_t> shape(int input) const;
   /** Allocates an output of float32. */
   float* output(int index, const std::vector<int64_t>& shape);
@@ -55,7 +56,7 @@ struct Signature {
   const char* name;
   std::vector<const char*> inputs;
   std::vector<const char*> outputs;
-  /** Each "name: float", "name: int" or "name: bool". */
+  /** Each "name: float", "name: int" or "name: bool"; "name: int >= 1" counts the tensors of a list. */
   std::vector<const char*> attributes;
 };
 
@@ -82,5 +83,6 @@ std::string registerRowOperations();
 std::string registerElementOperations();
 std::string registerAttentionOperations();
 std::string registerOptimiserOperations();
+std::string registerDecoderOperations();
 
 }  // namespace fdiv_ops

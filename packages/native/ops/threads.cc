@@ -25,8 +25,8 @@ struct Job {
   const std::function<void(int64_t)>* task = nullptr;
   int64_t count = 0;
   std::atomic<int64_t> next{0};
-  /** Workers that are inside the job. */
-  int inside = 0;
+  /** Workers that are inside the job; it ends once they have left. */
+  std::atomic<int> inside{0};
 };
 
 /** Threads that live as long as the process and sleep between jobs. */
@@ -53,37 +53,53 @@ class Pool {
       generation_.fetch_add(1, std::memory_order_release);
     }
     wake_.notify_all();
-    work();
-    std::unique_lock<std::mutex> lock(mutex_);
-    // Late workers find no job; those inside have taken tasks that must end first.
-    job_.task = nullptr;
-    idle_.wait(lock, [this] { return job_.inside == 0; });
+    work(task, count);
+    {
+      // From here on late workers find no job.
+      std::lock_guard<std::mutex> lock(mutex_);
+      job_.task = nullptr;
+    }
+    // Each of those inside has one task left at most: sooner ended than a sleep and a waking take.
+    for (int spin = 0; job_.inside.load(std::memory_order_acquire) > 0; spin++)
+      if (spin < 10000)
+        pause();
+      else
+        std::this_thread::yield();
   }
+
+  void stayAwake(int by) { awake_.fetch_add(by, std::memory_order_relaxed); }
 
  private:
   Pool() {
     for (int i = 1; i < threadCount(); i++) std::thread([this] { live(); }).detach();
   }
 
-  void work() {
-    for (int64_t i; (i = job_.next.fetch_add(1, std::memory_order_relaxed)) < job_.count;) (*job_.task)(i);
+  void work(const std::function<void(int64_t)>& task, int64_t count) {
+    for (int64_t i; (i = job_.next.fetch_add(1, std::memory_order_relaxed)) < count;) task(i);
   }
 
   void live() {
     uint64_t seen = 0;
     for (;;) {
-      // Operations follow each other closely; a short spin saves most of the waking.
-      for (int spin = 0; spin < 100 && generation_.load(std::memory_order_acquire) == seen; spin++) pause();
+      // Longer would take the core from TensorFlow's own threads, which work between our operations.
+      for (int spin = 0; (spin < 100 || awake_.load(std::memory_order_relaxed) > 0) &&
+                         generation_.load(std::memory_order_acquire) == seen;
+           spin++)
+        pause();
+      // Taken while the lock says that they belong together: the job may be closed while its last tasks run.
+      const std::function<void(int64_t)>* task;
+      int64_t count;
       {
         std::unique_lock<std::mutex> lock(mutex_);
         wake_.wait(lock, [&] { return generation_.load(std::memory_order_relaxed) != seen; });
         seen = generation_.load(std::memory_order_relaxed);
-        if (!job_.task) continue;
-        job_.inside++;
+        task = job_.task;
+        count = job_.count;
+        if (!task) continue;
+        job_.inside.fetch_add(1, std::memory_order_relaxed);
       }
-      work();
-      std::lock_guard<std::mutex> lock(mutex_);
-      if (--job_.inside == 0) idle_.notify_all();
+      work(*task, count);
+      job_.inside.fetch_sub(1, std::memory_order_release);
     }
   }
 
@@ -98,12 +114,15 @@ class Pool {
   std::mutex turn_;
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::condition_variable idle_;
   std::atomic<uint64_t> generation_{0};
+  std::atomic<int> awake_{0};
   Job job_;
 };
 
 }  // namespace
+
+Awake::Awake() { Pool::instance().stayAwake(1); }
+Awake::~Awake() { Pool::instance().stayAwake(-1); }
 
 void forEachTask(int64_t count, const std::function<void(int64_t)>& task) {
   if (count <= 0) return;

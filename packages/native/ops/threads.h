@@ -10,6 +10,15 @@ int threadCount();
 /** Runs task(0) … task(count − 1), each once, in any order, on all threads; returns when all have ended. */
 void forEachTask(int64_t count, const std::function<void(int64_t)>& task);
 
+/** While one lives, the threads wait for the next tasks without sleeping: for operations of many short parts. */
+class Awake {
+ public:
+  Awake();
+  ~Awake();
+  Awake(const Awake&) = delete;
+  Awake& operator=(const Awake&) = delete;
+};
+
 /** Cuts [0, size) into spans of the same length, for any number of threads, and runs span(from, to) of each. */
 template <typename Span>
 void forEachSpan(int64_t size, int64_t length, const Span& span) {

@@ -6,6 +6,8 @@ import { attentionGradKernel, attentionKernel } from "./attention.ts";
 import { cacheWriteKernel } from "./cache-write.ts";
 import { squaredNormKernel } from "./clip.ts";
 import { crossEntropyGradKernel, crossEntropyKernel } from "./cross-entropy.ts";
+import { type DecoderLinear, decoderStep, decodesAsOne } from "./decoder-step.ts";
+import { drawsTokens, drawTokens } from "./draw-tokens.ts";
 import { embeddingKernel, scatterAddKernel } from "./embedding.ts";
 import { withGenericKernels } from "./kernel.ts";
 import { layerNormGradKernel, layerNormKernel } from "./layer-norm.ts";
@@ -320,6 +322,99 @@ export function fastKernelsAgree(): void {
         return [parameter!, first!, second!];
       });
       agree(() => squaredNormKernel({ x: g }, {}), 1e-5);
+    }
+  });
+
+  it.each(["gpt2", "llama", "llama, biases, a window"])(
+    "reads a token through a whole decoder: %s",
+    (kind) => {
+      if (!decodesAsOne()) return;
+      const [rows, slots, heads, size, hidden, wide, vocabulary, layers] = [7, 9, 6, 10, 36, 50, 61, 2];
+      const kvHeads = kind === "gpt2" ? heads : 2;
+      const transposeWeight = kind !== "gpt2";
+      const biased = kind !== "llama";
+      const dense = (from: number, to: number): DecoderLinear => ({
+        weight: tf.mul(transposeWeight ? normal(to, from) : normal(from, to), 0.3),
+        ...(biased && { bias: normal(to) }),
+      });
+      const norm = (): DecoderLinear => ({
+        weight: normal(hidden),
+        ...(kind === "gpt2" && { bias: normal(hidden) }),
+      });
+      const [width, kvWidth] = [heads * size, kvHeads * size];
+      const cache = Array.from({ length: 2 * layers }, () => normal(rows, slots, kvWidth));
+      const parts = Array.from({ length: layers }, (_, i) => ({
+        attentionNorm: norm(),
+        projections:
+          kind === "gpt2"
+            ? [dense(hidden, width + 2 * kvWidth)]
+            : [dense(hidden, width), dense(hidden, kvWidth), dense(hidden, kvWidth)],
+        output: dense(width, hidden),
+        feedForwardNorm: norm(),
+        ...(kind !== "gpt2" && { gate: dense(hidden, wide) }),
+        up: dense(hidden, wide),
+        down: dense(wide, hidden),
+        scale: 0.3 + 0.1 * i,
+        window: kind.includes("window") ? 3 : 0,
+      }));
+      const shared = {
+        embedding: normal(vocabulary, hidden),
+        ...(kind === "gpt2"
+          ? { positionEmbedding: normal(slots, hidden) }
+          : { rotary: { cos: normal(slots, 4), sin: normal(slots, 4) } }),
+        norm: norm(),
+        head: normal(vocabulary, hidden),
+        heads,
+        kvHeads,
+        epsilon: 1e-5,
+        activation: kind === "gpt2" ? ("geluTanh" as const) : ("silu" as const),
+        transposeWeight,
+      };
+      const offsets = Int32Array.from({ length: rows }, (_, r) => r % slots);
+      const tokens = {
+        ids: indices(rows, vocabulary),
+        positions: tf.tensor1d(offsets, "int32"),
+        layout: tf.tensor2d(
+          [...offsets].map((at) => [at, at + 1, never]),
+          [rows, 3],
+          "int32",
+        ),
+      };
+      agree(() => {
+        const own = cache.map((x) => tf.variable(tf.add(x, 0)));
+        const decoder = {
+          ...shared,
+          layers: parts.map((part, i) => ({ ...part, keys: own[2 * i]!, values: own[2 * i + 1]! })),
+        };
+        return [decoderStep(decoder, tokens), ...own];
+      }, 1e-5);
+    },
+  );
+
+  it("draws tokens as the inverted distribution has them", () => {
+    if (!drawsTokens()) return;
+    for (const temperature of [1, 0.7, 0]) {
+      const [rows, size] = [40, 700];
+      const logits = tf.mul(normal(rows, size), 2);
+      const uniforms = Float64Array.from(draw.uniform(rows));
+      uniforms[0] = 0;
+      uniforms[1] = 1 - 2 ** -53;
+      agree(() => [drawTokens(logits, uniforms, { temperature })], 3e-6, 1);
+    }
+    const sure = tf.tensor2d([[Number.NEGATIVE_INFINITY, 3, Number.NEGATIVE_INFINITY]]);
+    for (const u of [0, 0.5, 1 - 2 ** -53])
+      expect([...drawTokens(sure, Float64Array.of(u)).dataSync()]).toEqual([1, 0, 0]);
+    const broken = tf.tensor2d([[0, Number.NaN, 1]]);
+    expect(drawTokens(broken, Float64Array.of(0.5)).dataSync()[2]).toBeNaN();
+  });
+
+  it("starts thousands of short operations, whose tasks never run into each other", () => {
+    const x = normal(64, 33);
+    const expected = sumRowsKernel({ x }, {})[0]!.dataSync();
+    for (let i = 0; i < 3000; i++) {
+      const y = sumRowsKernel({ x }, {})[0]!;
+      if (i % 100 === 0) expect(y.dataSync()).toEqual(expected);
+      y.dispose();
     }
   });
 }

@@ -8,6 +8,15 @@ export { type Conv2dOptions, conv2d, upsample2x } from "./conv2d.ts";
 import "./conv2d-backprop-filter.ts";
 
 export { crossEntropy } from "./cross-entropy.ts";
+export {
+  type Decoder,
+  type DecoderLayer,
+  type DecoderLinear,
+  type DecoderTokens,
+  decoderStep,
+  decodesAsOne,
+} from "./decoder-step.ts";
+export { drawsTokens, drawTokens } from "./draw-tokens.ts";
 export { embedding, gatherRows, segmentSum } from "./embedding.ts";
 export { valueAndGradients } from "./gradients.ts";
 export { groupNorm } from "./group-norm.ts";

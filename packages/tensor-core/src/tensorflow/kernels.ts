@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { type DecoderAttributes, decoderSlots } from "../decoder-step.ts";
 import type { Operations } from "./backend.ts";
 
 /** One kernel by way of TensorFlow operations. */
@@ -13,14 +14,14 @@ export type Implementation = (
 const activationKind = { none: 0, gelu: 1, geluTanh: 2, silu: 3, relu: 4 } as const;
 const kindOf = (activation: keyof typeof activationKind) => ({ kind: { int: activationKind[activation] } });
 
-const emptyBias = (): tf.Tensor => tf.zeros([0]);
+const nothing = (): tf.Tensor => tf.zeros([0]);
 
 const linear: Implementation = (ops, { x, weight, bias }, attributes) => {
   const { transposeWeight, activation, keepPreactivation } = attributes;
   const product = ops.product(x!, weight!, false, transposeWeight);
   if (!bias && activation === "none") return [product];
   // The product is this function's own, so the bias is added where it lies.
-  const inputs = [product, bias ?? emptyBias()];
+  const inputs = [product, bias ?? nothing()];
   if (!keepPreactivation || activation === "none") {
     ops.run("FdivAddBias", inputs, 0, kindOf(activation));
     return [product];
@@ -74,6 +75,26 @@ const selectedLogProbsGrad: Implementation = (ops, inputs, { chunk, weightGradie
   return weightGradient ? [joined(dhidden), dweight!] : [joined(dhidden)];
 };
 
+const decoderStep: Implementation = (ops, inputs, attributes) => {
+  const { layers, heads, kvHeads, epsilon, activation, transposeWeight, scales, windows } =
+    attributes as DecoderAttributes;
+  const empty = nothing();
+  const settings = tf.tensor2d(scales.map((scale, i) => [scale, windows[i]!]));
+  const model = ["embedding", "positionEmbedding", "cos", "sin", "norm.weight", "norm.bias", "head"];
+  const tensors = [...model.map((name) => inputs[name] ?? empty), settings];
+  for (let i = 0; i < layers; i++)
+    for (const slot of decoderSlots) tensors.push(inputs[`${i}.${slot}`] ?? empty);
+  return ops.run("FdivDecoderStep", [inputs.ids!, inputs.positions!, inputs.layout!, ...tensors], 1, {
+    N: { int: tensors.length },
+    layers: { int: layers },
+    heads: { int: heads },
+    kv_heads: { int: kvHeads },
+    epsilon: { float: epsilon },
+    activation: { int: activationKind[activation] },
+    transposed: { bool: transposeWeight },
+  });
+};
+
 const attentionAttributes = ({ heads, kvHeads, scale, window }: Record<string, number>) => ({
   heads: { int: heads! },
   kv_heads: { int: kvHeads! },
@@ -105,6 +126,11 @@ const direct: Record<
   FdivSwiglu: { inputs: ["gate", "up"], outputs: 1 },
   FdivSwigluGrad: { inputs: ["dy", "gate", "up"], outputs: 2 },
   FdivSquaredNorm: { inputs: ["x"], outputs: 1 },
+  FdivDrawTokens: {
+    inputs: ["logits", "uniforms"],
+    outputs: 1,
+    attributes: ({ temperature }) => ({ temperature: { float: temperature } }),
+  },
   FdivCacheWrite: { inputs: ["cache", "rows", "layout"], outputs: 0 },
   FdivRotary: {
     inputs: ["x", "cos", "sin", "positions"],
@@ -139,6 +165,7 @@ const composed: Record<string, Implementation> = {
     ops.run("FdivPickLogProb", [logits!, targets!], 2, { sign: { float: -1 } }),
   FdivCrossEntropyGrad: (ops, { dnll, logits, targets, logSumExp }) =>
     ops.run("FdivPickLogProbGrad", [dnll!, logits!, targets!, logSumExp!], 1, { sign: { float: -1 } }),
+  FdivDecoderStep: decoderStep,
   FdivAdamW(ops, { parameter, gradient, m, v }, attributes) {
     const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2, gradientScale } =
       attributes;

@@ -1,0 +1,308 @@
+// One more token a row through a whole decoder: sampling is bound by how often it starts operations, not by what they compute.
+#include <cmath>
+#include <cstring>
+
+#include "activation.h"
+#include "attention.h"
+#include "small-product.h"
+#include "tensorflow-op.h"
+#include "threads.h"
+
+namespace fdiv_ops {
+namespace {
+
+// The places of tensors among the inputs: those of the model, then those of each layer.
+enum ModelSlot { ids, positions, layout, embeddings, positionEmbeddings, cosines, sines, normWeight, normBias, head, settings, modelSlots };
+enum LayerSlot {
+  attentionNormWeight, attentionNormBias, queryWeight, queryBias, keyWeight, keyBias, valueWeight, valueBias,
+  outputWeight, outputBias, feedForwardNormWeight, feedForwardNormBias, gateWeight, gateBias, upWeight, upBias,
+  downWeight, downBias, keyCache, valueCache, layerSlots
+};
+
+/** y [rows, outputs] = x·weight + bias, and what is added or applied as it is written. */
+struct Linear {
+  const float* weight;
+  const float* bias;
+  int64_t inputs, outputs;
+  /** Whether weight is [outputs, inputs]. */
+  bool transposed;
+};
+
+/** Dot products of `rows` rows of x with `columns` rows of the weight, accumulated in vectors. */
+template <int rows, int columns>
+inline void dotTile(const float* x, const Linear& linear, int64_t column, float (&out)[8][4]) {
+  typedef typename VectorOf<widest>::Type Vector;
+  const int64_t inner = linear.inputs;
+  Vector sum[rows][columns] = {};
+  int64_t k = 0;
+  for (; k + widest <= inner; k += widest) {
+    Vector left[rows];
+    for (int i = 0; i < rows; i++) left[i] = load<widest>(x + i * inner + k);
+    for (int j = 0; j < columns; j++) {
+      const Vector right = load<widest>(linear.weight + (column + j) * inner + k);
+      for (int i = 0; i < rows; i++) sum[i][j] += left[i] * right;
+    }
+  }
+  for (int i = 0; i < rows; i++)
+    for (int j = 0; j < columns; j++) {
+      float total = 0;
+      for (int lane = 0; lane < widest; lane++) total += sum[i][j][lane];
+      for (int64_t rest = k; rest < inner; rest++)
+        total += x[i * inner + rest] * linear.weight[(column + j) * inner + rest];
+      out[i][j] = total;
+    }
+}
+
+template <int rows>
+inline void dotRows(const float* x, const Linear& linear, int64_t from, int64_t to, float* y) {
+  float tile[8][4];
+  const auto write = [&](int64_t column, int columns) {
+    for (int i = 0; i < rows; i++)
+      for (int j = 0; j < columns; j++)
+        y[i * linear.outputs + column + j] = tile[i][j] + (linear.bias ? linear.bias[column + j] : 0.0f);
+  };
+  // Sums for every pair, and one side of operands, have to fit the registers.
+  constexpr int wide = rows > 6 ? 3 : 4;
+  int64_t column = from;
+  for (; column + wide <= to; column += wide) {
+    dotTile<rows, wide>(x, linear, column, tile);
+    write(column, wide);
+  }
+  for (; column < to; column++) {
+    dotTile<rows, 1>(x, linear, column, tile);
+    write(column, 1);
+  }
+}
+
+/** Columns [from, to) of y. */
+void linearColumns(const float* x, int64_t rows, const Linear& linear, int64_t from, int64_t to, float* y) {
+  const int64_t n = linear.outputs;
+  if (linear.transposed) {
+    int64_t r = 0;
+    if constexpr (widest == 16)
+      for (; r + 8 <= rows; r += 8) dotRows<8>(x + r * linear.inputs, linear, from, to, y + r * n);
+    for (; r + 6 <= rows; r += 6) dotRows<6>(x + r * linear.inputs, linear, from, to, y + r * n);
+    for (; r + 2 <= rows; r += 2) dotRows<2>(x + r * linear.inputs, linear, from, to, y + r * n);
+    for (; r < rows; r++) dotRows<1>(x + r * linear.inputs, linear, from, to, y + r * n);
+    return;
+  }
+  for (int64_t r = 0; r < rows; r++)
+    for (int64_t i = from; i < to; i++) y[r * n + i] = linear.bias ? linear.bias[i] : 0.0f;
+  addProduct(rows, to - from, linear.inputs, x, linear.inputs, 1, linear.weight + from, n, y + from, n);
+}
+
+/** Runs after(from, to) on the columns that a task has just computed, while they are warm. */
+template <typename After>
+void applyLinear(const float* x, int64_t rows, const Linear& linear, float* y, const After& after) {
+  // As many tasks as keep two dozen threads busy, in whole vectors.
+  const int64_t span = std::max<int64_t>(2 * widest, (linear.outputs / 24 + 2 * widest - 1) / (2 * widest) * 2 * widest);
+  forEachSpan(linear.outputs, span, [&](int64_t from, int64_t to) {
+    linearColumns(x, rows, linear, from, to, y);
+    after(from, to);
+  });
+}
+
+void norm(const float* x, float* y, const float* weight, const float* bias, int64_t n, float epsilon) {
+  float sum = 0, square = 0;
+  if (bias)
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; i++) sum += x[i];
+  const float mean = sum / static_cast<float>(n);
+#pragma omp simd reduction(+ : square)
+  for (int64_t i = 0; i < n; i++) square += (x[i] - mean) * (x[i] - mean);
+  const float factor = 1.0f / std::sqrt(square / static_cast<float>(n) + epsilon);
+  for (int64_t i = 0; i < n; i++) y[i] = (x[i] - mean) * factor * weight[i] + (bias ? bias[i] : 0.0f);
+}
+
+void turn(float* x, const float* c, const float* s, int64_t heads, int64_t size, int64_t half) {
+  for (int64_t h = 0; h < heads; h++)
+    for (int64_t i = 0; i < half; i++) {
+      float *a = x + h * size + i, *b = a + half;
+      const float first = *a, second = *b;
+      *a = first * c[i] - second * s[i];
+      *b = second * c[i] + first * s[i];
+    }
+}
+
+const Signature decoderStepSignature{"FdivDecoderStep",
+                                     {"ids: int32", "positions: int32", "layout: int32", "tensors: N * float"},
+                                     {"logits: float"},
+                                     {"N: int >= 1", "layers: int", "heads: int", "kv_heads: int", "epsilon: float",
+                                      "activation: int", "transposed: bool"}};
+
+/** A step of one batch; its buffers are this thread's, and grow to the largest model that it has seen. */
+class Step {
+ public:
+  explicit Step(Call& call)
+      : call_(call),
+        layers_(call.attributes.integer(1)),
+        heads_(call.attributes.integer(2)),
+        kvHeads_(call.attributes.integer(3)),
+        epsilon_(call.attributes.real(4)),
+        activation_(call.attributes.integer(5)),
+        transposed_(call.attributes.flag(6)),
+        rows_(call.size(ids)),
+        hidden_(call.dim(embeddings, 1)),
+        keys_(call.dim(layer(0, keyCache), 1)),
+        kvWidth_(call.dim(layer(0, keyCache), 2)),
+        size_(kvWidth_ / kvHeads_),
+        width_(heads_ * size_) {}
+
+  bool fits() {
+    if (call_.inputs() != modelSlots + layers_ * layerSlots) return refuse("another number of tensors is due");
+    const int32_t *id = call_.integers(ids), *position = call_.integers(positions), *at = call_.integers(layout);
+    const int64_t reach = has(cosines) ? call_.dim(cosines, 0) : has(positionEmbeddings) ? call_.dim(positionEmbeddings, 0) : -1;
+    for (int64_t r = 0; r < rows_; r++) {
+      if (id[r] < 0 || id[r] >= call_.dim(embeddings, 0)) return refuse("id " + std::to_string(id[r]) + " is outside the vocabulary");
+      if (reach >= 0 && (position[r] < 0 || position[r] >= reach))
+        return refuse("position " + std::to_string(position[r]) + " is outside [0, " + std::to_string(reach) + ")");
+      if (at[3 * r] < 0 || at[3 * r] >= keys_) return refuse("slot " + std::to_string(at[3 * r]) + " is outside the cache");
+    }
+    return true;
+  }
+
+  void run() {
+    const Awake awake;
+    float* x = room(stream_, rows_ * hidden_);
+    embed(x);
+    for (int64_t i = 0; i < layers_; i++) {
+      attend(i, x);
+      feedForward(i, x);
+    }
+    float* y = room(normed_, rows_ * hidden_);
+    normRows(x, y, floats(normWeight), has(normBias) ? floats(normBias) : nullptr);
+    const int64_t vocabulary = call_.dim(head, 0);
+    float* logits = call_.output(0, {rows_, vocabulary});
+    if (!call_.ok()) return;
+    applyLinear(y, rows_, {floats(head), nullptr, hidden_, vocabulary, true}, logits, [](int64_t, int64_t) {});
+  }
+
+ private:
+  static int layer(int64_t index, int slot) { return static_cast<int>(modelSlots + index * layerSlots + slot); }
+  const float* floats(int input) const { return call_.floats(input); }
+  bool has(int input) const { return call_.size(input) > 0; }
+  bool refuse(const std::string& why) {
+    call_.fail("FdivDecoderStep: " + why + ".");
+    return false;
+  }
+  static float* room(std::vector<float>& buffer, int64_t size) {
+    if (static_cast<int64_t>(buffer.size()) < size) buffer.resize(static_cast<size_t>(size));
+    return buffer.data();
+  }
+
+  Linear linear(int64_t index, int weight, int64_t inputs) const {
+    const int at = layer(index, weight);
+    return {floats(at), has(at + 1) ? floats(at + 1) : nullptr, inputs, call_.size(at) / inputs, transposed_};
+  }
+
+  void embed(float* x) const {
+    const float *table = floats(embeddings), *places = has(positionEmbeddings) ? floats(positionEmbeddings) : nullptr;
+    for (int64_t r = 0; r < rows_; r++)
+      for (int64_t i = 0; i < hidden_; i++)
+        x[r * hidden_ + i] = table[call_.integers(ids)[r] * hidden_ + i] +
+                             (places ? places[call_.integers(positions)[r] * hidden_ + i] : 0.0f);
+  }
+
+  void normRows(const float* x, float* y, const float* weight, const float* bias) const {
+    for (int64_t r = 0; r < rows_; r++) norm(x + r * hidden_, y + r * hidden_, weight, bias, hidden_, epsilon_);
+  }
+  void normLayer(int64_t index, int slot, const float* x, float* y) const {
+    const int at = layer(index, slot);
+    normRows(x, y, floats(at), has(at + 1) ? floats(at + 1) : nullptr);
+  }
+
+  /** x ← x + module(from), column by column as they are computed. */
+  void addLinear(const Linear& module, const float* from, float* x) {
+    float* y = room(added_, rows_ * module.outputs);
+    applyLinear(from, rows_, module, y, [&](int64_t begin, int64_t end) {
+      for (int64_t r = 0; r < rows_; r++)
+        for (int64_t i = begin; i < end; i++) x[r * hidden_ + i] += y[r * hidden_ + i];
+    });
+  }
+
+  void attend(int64_t index, float* x) {
+    float* y = room(normed_, rows_ * hidden_);
+    normLayer(index, attentionNormWeight, x, y);
+    const bool joint = !has(layer(index, keyWeight));
+    const int64_t all = width_ + 2 * kvWidth_;
+    const auto nothing = [](int64_t, int64_t) {};
+    // Rows of queries, keys and values: side by side where one product gives them, else in three blocks.
+    float* mixed = room(projected_, rows_ * all);
+    float *q = mixed, *k = joint ? mixed + width_ : mixed + rows_ * width_, *v = joint ? k + kvWidth_ : k + rows_ * kvWidth_;
+    const int64_t qStep = joint ? all : width_, kvStep = joint ? all : kvWidth_;
+    applyLinear(y, rows_, linear(index, queryWeight, hidden_), q, nothing);
+    if (!joint) {
+      applyLinear(y, rows_, linear(index, keyWeight, hidden_), k, nothing);
+      applyLinear(y, rows_, linear(index, valueWeight, hidden_), v, nothing);
+    }
+    float* seen = room(attended_, rows_ * width_);
+    const float* set = floats(settings) + 2 * index;
+    const AttentionShape shape{rows_, 1, keys_, heads_, kvHeads_, size_, static_cast<int64_t>(set[1]), set[0]};
+    const int64_t half = has(cosines) ? call_.dim(cosines, 1) : 0;
+    float *keyStore = call_.changed(layer(index, keyCache)), *valueStore = call_.changed(layer(index, valueCache));
+    forEachTask(rows_, [&](int64_t r) {
+      const int32_t* at = call_.integers(layout) + 3 * r;
+      const int64_t position = call_.integers(positions)[r];
+      if (half > 0) {
+        turn(q + r * qStep, floats(cosines) + position * half, floats(sines) + position * half, heads_, size_, half);
+        turn(k + r * kvStep, floats(cosines) + position * half, floats(sines) + position * half, kvHeads_, size_, half);
+      }
+      float *rowKeys = keyStore + r * keys_ * kvWidth_, *rowValues = valueStore + r * keys_ * kvWidth_;
+      std::memcpy(rowKeys + at[0] * kvWidth_, k + r * kvStep, sizeof(float) * static_cast<size_t>(kvWidth_));
+      std::memcpy(rowValues + at[0] * kvWidth_, v + r * kvStep, sizeof(float) * static_cast<size_t>(kvWidth_));
+      float ignored;
+      for (int64_t h = 0; h < heads_; h++) {
+        const int64_t kv = h / shape.groups() * size_;
+        attendOne(shape, at, 0, q + r * qStep + h * size_, rowKeys + kv, rowValues + kv, seen + r * width_ + h * size_, &ignored);
+      }
+    });
+    addLinear(linear(index, outputWeight, width_), seen, x);
+  }
+
+  void feedForward(int64_t index, float* x) {
+    float* y = room(normed_, rows_ * hidden_);
+    normLayer(index, feedForwardNormWeight, x, y);
+    const Linear up = linear(index, upWeight, hidden_);
+    const int64_t wide = up.outputs;
+    float* inner = room(projected_, 2 * rows_ * wide);
+    const bool gated = has(layer(index, gateWeight));
+    if (gated) {
+      float* gate = inner + rows_ * wide;
+      applyLinear(y, rows_, linear(index, gateWeight, hidden_), gate, [&](int64_t from, int64_t to) {
+        for (int64_t r = 0; r < rows_; r++) activateInPlace(activation_, gate + r * wide + from, to - from);
+      });
+      applyLinear(y, rows_, up, inner, [&](int64_t from, int64_t to) {
+        for (int64_t r = 0; r < rows_; r++)
+          for (int64_t i = from; i < to; i++) inner[r * wide + i] *= gate[r * wide + i];
+      });
+    } else {
+      applyLinear(y, rows_, up, inner, [&](int64_t from, int64_t to) {
+        for (int64_t r = 0; r < rows_; r++) activateInPlace(activation_, inner + r * wide + from, to - from);
+      });
+    }
+    addLinear(linear(index, downWeight, wide), inner, x);
+  }
+
+  Call& call_;
+  int64_t layers_, heads_, kvHeads_;
+  float epsilon_;
+  int64_t activation_;
+  bool transposed_;
+  int64_t rows_, hidden_, keys_, kvWidth_, size_, width_;
+  static thread_local std::vector<float> stream_, normed_, projected_, attended_, added_;
+};
+
+thread_local std::vector<float> Step::stream_, Step::normed_, Step::projected_, Step::attended_, Step::added_;
+
+void decoderStep(Call& call) {
+  // One tensor alone tells that the lists are whole, before any is looked at.
+  if (call.inputs() < modelSlots + layerSlots) return call.fail("FdivDecoderStep: too few tensors.");
+  Step step(call);
+  if (step.fits()) step.run();
+}
+
+}  // namespace
+
+std::string registerDecoderOperations() { return Operation<decoderStepSignature, decoderStep>::registered(); }
+
+}  // namespace fdiv_ops

@@ -1,0 +1,206 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Activation } from "./activation.ts";
+import { attention } from "./attention.ts";
+import { cacheWrite } from "./cache-write.ts";
+import { embedding } from "./embedding.ts";
+import { defineKernel, hasFastKernel } from "./kernel.ts";
+import { layerNorm } from "./layer-norm.ts";
+import { linear } from "./linear.ts";
+import { rmsNorm } from "./rms-norm.ts";
+import { rotary } from "./rotary.ts";
+
+/** A linear module's weight and bias. */
+export interface DecoderLinear {
+  weight: tf.Tensor;
+  bias?: tf.Tensor | undefined;
+}
+
+/** One layer of a decoder; a norm without a bias is a root-mean-square norm. */
+export interface DecoderLayer {
+  attentionNorm: DecoderLinear;
+  /** Queries, keys and values: three modules, or one whose outputs lie one behind the other. */
+  projections: readonly DecoderLinear[];
+  output: DecoderLinear;
+  feedForwardNorm: DecoderLinear;
+  /** The gate of a gated unit, where there is one. */
+  gate?: DecoderLinear;
+  up: DecoderLinear;
+  down: DecoderLinear;
+  /** The layer's cache, variables [R, S, kvHeads·D], written in place. */
+  keys: tf.Variable;
+  values: tf.Variable;
+  /** Of the attention's scores. */
+  scale: number;
+  /** 0: all keys. */
+  window: number;
+}
+
+export interface Decoder {
+  embedding: tf.Tensor;
+  /** Learned positions. */
+  positionEmbedding?: tf.Tensor;
+  rotary?: { cos: tf.Tensor; sin: tf.Tensor };
+  layers: readonly DecoderLayer[];
+  norm: DecoderLinear;
+  /** [V, H] */
+  head: tf.Tensor;
+  heads: number;
+  kvHeads: number;
+  epsilon: number;
+  activation: Activation;
+  /** Whether weights are [out, in], as a Hugging Face Linear's; GPT-2's are [in, out] (false). The head is always [V, H]. */
+  transposeWeight: boolean;
+}
+
+/** What a step reads: one token a row, int32. */
+export interface DecoderTokens {
+  /** [R] */
+  ids: tf.Tensor;
+  /** [R] */
+  positions: tf.Tensor;
+  /** [R, 3], as of `attention` */
+  layout: tf.Tensor;
+}
+
+type Slots = Record<string, tf.Tensor | undefined>;
+
+/** The names of a layer's tensors, in the order in which a fast kernel takes them. */
+export const decoderSlots = [
+  "attentionNorm.weight",
+  "attentionNorm.bias",
+  "projection0.weight",
+  "projection0.bias",
+  "projection1.weight",
+  "projection1.bias",
+  "projection2.weight",
+  "projection2.bias",
+  "output.weight",
+  "output.bias",
+  "feedForwardNorm.weight",
+  "feedForwardNorm.bias",
+  "gate.weight",
+  "gate.bias",
+  "up.weight",
+  "up.bias",
+  "down.weight",
+  "down.bias",
+  "keys",
+  "values",
+] as const;
+
+export interface DecoderAttributes {
+  layers: number;
+  heads: number;
+  kvHeads: number;
+  epsilon: number;
+  activation: Activation;
+  transposeWeight: boolean;
+  scales: number[];
+  windows: number[];
+}
+
+function slotsOf(layer: DecoderLayer, index: number): Slots {
+  const slots: Slots = {};
+  const add = (name: string, module: DecoderLinear | undefined) => {
+    slots[`${index}.${name}.weight`] = module?.weight;
+    slots[`${index}.${name}.bias`] = module?.bias;
+  };
+  add("attentionNorm", layer.attentionNorm);
+  layer.projections.forEach((module, i) => {
+    add(`projection${i}`, module);
+  });
+  add("output", layer.output);
+  add("feedForwardNorm", layer.feedForwardNorm);
+  add("gate", layer.gate);
+  add("up", layer.up);
+  add("down", layer.down);
+  slots[`${index}.keys`] = layer.keys;
+  slots[`${index}.values`] = layer.values;
+  return slots;
+}
+
+/** FdivDecoderStep: the logits [R, V] after one more token a row; the caches take its keys and values in place. */
+export const decoderStepKernel = defineKernel<Slots, DecoderAttributes>({
+  name: "FdivDecoderStep",
+  generic(inputs, attributes) {
+    const { layers, heads, kvHeads, epsilon, activation, transposeWeight, scales, windows } = attributes;
+    const { ids, positions, layout, cos, sin } = inputs;
+    const rows = ids!.size;
+    const normed = (x: tf.Tensor, name: string): tf.Tensor => {
+      const [weight, bias] = [inputs[`${name}.weight`]!, inputs[`${name}.bias`]];
+      return bias ? layerNorm(x, weight, bias, epsilon) : rmsNorm(x, weight, epsilon);
+    };
+    const project = (x: tf.Tensor, name: string, kind: Activation = "none"): tf.Tensor => {
+      const bias = inputs[`${name}.bias`];
+      return linear(x, inputs[`${name}.weight`]!, {
+        transposeWeight,
+        activation: kind,
+        ...(bias && { bias }),
+      });
+    };
+    const turned = (x: tf.Tensor, count: number): tf.Tensor =>
+      cos && sin ? rotary(x, cos, sin, tf.reshape(positions!, [rows, 1]), { heads: count }) : x;
+    let x = embedding(inputs.embedding!, ids!);
+    if (inputs.positionEmbedding) x = tf.add(x, embedding(inputs.positionEmbedding, positions!));
+    for (let i = 0; i < layers; i++) {
+      const at = normed(x, `${i}.attentionNorm`);
+      const keys = inputs[`${i}.keys`] as tf.Variable;
+      const values = inputs[`${i}.values`] as tf.Variable;
+      const parts = inputs[`${i}.projection1.weight`]
+        ? [0, 1, 2].map((part) => project(at, `${i}.projection${part}`))
+        : split(project(at, `${i}.projection0`), keys.shape[2]!);
+      const [q, k, v] = parts.map((part) => tf.reshape(part, [rows, 1, part.shape[1]!]));
+      cacheWrite(keys, turned(k!, kvHeads), layout!);
+      cacheWrite(values, v!, layout!);
+      const options = { heads, kvHeads, scale: scales[i]!, window: windows[i]! };
+      const mixed = attention(turned(q!, heads), keys, values, layout!, options);
+      x = tf.add(x, project(tf.reshape(mixed, [rows, -1]), `${i}.output`));
+      const between = normed(x, `${i}.feedForwardNorm`);
+      const wide = inputs[`${i}.gate.weight`]
+        ? tf.mul(project(between, `${i}.gate`, activation), project(between, `${i}.up`))
+        : project(between, `${i}.up`, activation);
+      x = tf.add(x, project(wide, `${i}.down`));
+    }
+    return linear(normed(x, "norm"), inputs.head!);
+  },
+});
+
+/** Queries, keys and values out of one product, the last two `width` wide. */
+const split = (x: tf.Tensor, width: number): tf.Tensor[] =>
+  tf.split(x, [x.shape[1]! - 2 * width, width, width], 1);
+
+/** Whether the backend computes a whole step as one; elsewhere layer by layer is as fast. */
+export const decodesAsOne = (): boolean => hasFastKernel("FdivDecoderStep");
+
+/**
+ * Reads one more token a row through a decoder's cache, not differentiable.
+ *
+ * @returns the logits after it [R, V]
+ */
+export function decoderStep(decoder: Decoder, { ids, positions, layout }: DecoderTokens): tf.Tensor2D {
+  const { heads, kvHeads, epsilon, activation, transposeWeight, layers } = decoder;
+  const slots: Slots = {
+    ids,
+    positions,
+    layout,
+    embedding: decoder.embedding,
+    positionEmbedding: decoder.positionEmbedding,
+    cos: decoder.rotary?.cos,
+    sin: decoder.rotary?.sin,
+    "norm.weight": decoder.norm.weight,
+    "norm.bias": decoder.norm.bias,
+    head: decoder.head,
+  };
+  for (const [i, layer] of layers.entries()) Object.assign(slots, slotsOf(layer, i));
+  const attributes: DecoderAttributes = {
+    layers: layers.length,
+    heads,
+    kvHeads,
+    epsilon,
+    activation,
+    transposeWeight,
+    scales: layers.map(({ scale }) => scale),
+    windows: layers.map(({ window }) => window),
+  };
+  return decoderStepKernel(slots, attributes)[0] as tf.Tensor2D;
+}
