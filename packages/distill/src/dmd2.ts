@@ -1,5 +1,6 @@
 import { reverseKl } from "@fdiv/divergences";
-import { type Distillation, type DistilOptions, distil } from "./distil.ts";
+import { distil } from "./distil.ts";
+import type { Distillation, DistilOptions } from "./distil-options.ts";
 
 /**
  * Improved distribution matching distillation (DMD2, https://arxiv.org/abs/2405.14867): `distil` under reverse KL, whose weight is 1, with the fake denoiser and the discriminator

@@ -2,15 +2,15 @@ export { checkWeightAdmissible, InadmissibleWeightError, isWeightAdmissible } fr
 export { discriminatorLoss, generatorAdversarialLoss } from "./adversarial-loss.ts";
 export type { Denoiser, Discriminator, Generator, TrainableDenoiser } from "./denoiser.ts";
 export { type DensityRatio, type DensityRatioOptions, densityRatio } from "./density-ratio.ts";
+export { distil } from "./distil.ts";
 export {
   type Distillation,
   type DistilOptions,
   type DistilRow,
   DivergedError,
-  distil,
   type ExactLogRatio,
   type GradientPenaltyOptions,
-} from "./distil.ts";
+} from "./distil-options.ts";
 export {
   distributionMatching,
   type Matching,
