@@ -1,4 +1,8 @@
 export { checkZeros, InfiniteDivergenceError, toleratesZeros } from "./admissibility.ts";
+export { type Advantages, generalisedAdvantages, whiten } from "./advantages.ts";
+export { type ApproximateState, type Approximation, approximate } from "./approximate.ts";
+export type { ApproximateOptions } from "./approximate-options.ts";
+export { type AutoregressiveTabularPolicy, autoregressiveTabularPolicy } from "./autoregressive-tabular.ts";
 export { addToRunning, type BaselineKind, type RunningMean, runningValue } from "./baseline.ts";
 export { checkEstimator, type EstimatorCheck } from "./check-estimator.ts";
 export {
@@ -25,6 +29,16 @@ export {
   feature,
   ScoreError,
 } from "./feature.ts";
+export {
+  adaptiveKlCoefficient,
+  divergencePenalty,
+  fixedKlCoefficient,
+  type KlCoefficient,
+  k1,
+  k2,
+  k3,
+  penalisedRewards,
+} from "./kl-penalty.ts";
 export { LawMismatchError, type SamplingLaw } from "./law.ts";
 export {
   type Estimated,
@@ -43,6 +57,7 @@ export {
   type PartitionSums,
   partitionOf,
 } from "./partition.ts";
+export { matches, type PatternOptions } from "./pattern.ts";
 export {
   type Distribution,
   type Enumerable,
@@ -53,7 +68,17 @@ export {
   type Samples,
   type Snapshot,
 } from "./policy.ts";
+export { type PpoLoss, ppoLoss, valueLoss } from "./ppo.ts";
+export {
+  type AcceptancePoint,
+  acceptanceCurve,
+  type QuasiRejection,
+  quasiRejection,
+} from "./quasi-rejection.ts";
+export { replay, type StoredSample } from "./replay.ts";
 export { booleanScorer, exponentialScorer, positiveScorer, type Scorer } from "./scorer.ts";
+export { dpg, gdc, type RewardOptions, reinforceAdvantages, reinforceWithKl, rloo } from "./special-cases.ts";
+export { flatMetrics, type StepRow } from "./step-row.ts";
 export {
   type TableContext,
   type TabularDistribution,
@@ -70,4 +95,13 @@ export {
   target,
   unnormalised,
 } from "./target.ts";
+export {
+  balancedBrackets,
+  classifier,
+  containsWord,
+  type HasText,
+  length,
+  lexicon,
+  validJson,
+} from "./text-features.ts";
 export { type WeightStatistics, weightStatistics } from "./weights.ts";
