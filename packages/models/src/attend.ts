@@ -1,5 +1,5 @@
-import { attention, cacheWrite } from "@fdiv/tensor-core";
-import * as tf from "@tensorflow/tfjs-core";
+import { attention, cacheWrite, reshape } from "@fdiv/tensor-core";
+import type * as tf from "@tensorflow/tfjs-core";
 import type { CausalLmConfig } from "./config.ts";
 import type { ForwardInput } from "./family.ts";
 
@@ -35,5 +35,5 @@ export function attend(
     }
   }
   const out = attention(q, keys, values, layout, options);
-  return tf.reshape(out, [-1, q.shape[2]!]);
+  return reshape(out, [-1, q.shape[2]!]);
 }

@@ -23,6 +23,8 @@ export interface CausalLm {
   parameters: Map<string, tf.Tensor>;
   lora?: Lora;
   tokenizer?: Tokenizer;
+  /** Whether the gradient computes each layer anew in place of keeping what it made: less memory, a third more computing. */
+  gradientCheckpointing?: boolean;
 }
 
 export interface InitialisationOptions {

@@ -1,4 +1,4 @@
-import { embedding, layerNorm } from "@fdiv/tensor-core";
+import { add, embedding, layerNorm, reshape } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { attend } from "./attend.ts";
 import type { CausalLm } from "./causal-lm.ts";
@@ -7,6 +7,7 @@ import type { Family, ForwardInput, ParameterSpec } from "./family.ts";
 import { activationFrom, activationName } from "./hugging-face-activation.ts";
 import { booleanField, idField, idsField, type Json, numberField, stringField } from "./json-field.ts";
 import { parameter, project } from "./projection.ts";
+import { throughLayer } from "./through-layer.ts";
 
 function configFrom(json: Json): CausalLmConfig {
   const hiddenSize = numberField(json, "n_embd", 768);
@@ -96,7 +97,7 @@ function attentionBlock(model: CausalLm, layer: number, x: tf.Tensor, input: For
   const at = `transformer.h.${layer}.attn`;
   const [rows, length] = input.ids.shape as [number, number];
   const fused = project(model, `${at}.c_attn`, x, true);
-  const [q, k, v] = tf.split(fused, 3, 1).map((part) => tf.reshape(part, [rows, length, x.shape[1]!]));
+  const [q, k, v] = tf.split(fused, 3, 1).map((part) => reshape(part, [rows, length, x.shape[1]!]));
   const mixed = attend(model.config, layer, { q: q!, k: k!, v: v! }, input);
   return project(model, `${at}.c_proj`, mixed, true);
 }
@@ -106,13 +107,13 @@ function hidden(model: CausalLm, input: ForwardInput): tf.Tensor2D {
   const norm = (x: tf.Tensor, name: string) =>
     layerNorm(x, parameter(model, `${name}.weight`), parameter(model, `${name}.bias`), normEpsilon);
   const look = (name: string, ids: tf.Tensor) => embedding(parameter(model, name), tf.reshape(ids, [-1]));
-  let x = tf.add(look("transformer.wte.weight", input.ids), look("transformer.wpe.weight", input.positions));
+  let x = add(look("transformer.wte.weight", input.ids), look("transformer.wpe.weight", input.positions));
   for (let layer = 0; layer < layers; layer++) {
     const at = `transformer.h.${layer}`;
-    x = tf.tidy(() => {
-      const mixed = tf.add(x, attentionBlock(model, layer, norm(x, `${at}.ln_1`), input));
+    x = throughLayer(model, `${at}.`, x, input, (y, given) => {
+      const mixed = add(y, attentionBlock(model, layer, norm(y, `${at}.ln_1`), given));
       const wide = project(model, `${at}.mlp.c_fc`, norm(mixed, `${at}.ln_2`), true, activation);
-      return tf.add(mixed, project(model, `${at}.mlp.c_proj`, wide, true));
+      return add(mixed, project(model, `${at}.mlp.c_proj`, wide, true));
     });
   }
   return norm(x, "transformer.ln_f") as tf.Tensor2D;

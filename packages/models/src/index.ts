@@ -101,3 +101,4 @@ export type {
   TokenizerFiles,
   TokenizerJson,
 } from "./tokenizer/tokenizer.ts";
+export { activationBytes, type TrainingMemoryOptions } from "./training-memory.ts";

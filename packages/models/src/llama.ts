@@ -1,4 +1,4 @@
-import { activate, embedding, rmsNorm, rotary, swiglu } from "@fdiv/tensor-core";
+import { activate, add, embedding, reshape, rmsNorm, rotary, swiglu } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { attend } from "./attend.ts";
 import type { CausalLm } from "./causal-lm.ts";
@@ -7,6 +7,7 @@ import type { Family, ForwardInput, ParameterSpec } from "./family.ts";
 import { llamaConfigFrom, llamaConfigJson } from "./llama-config.ts";
 import { parameter, project } from "./projection.ts";
 import { rotaryTablesOf } from "./rotary-cache.ts";
+import { throughLayer } from "./through-layer.ts";
 
 /** A linear module's weight and, if asked, its bias. */
 function* linearSpecs(
@@ -47,7 +48,7 @@ function attentionBlock(model: CausalLm, layer: number, x: tf.Tensor, input: For
   const [rows, length] = input.ids.shape as [number, number];
   const byRow = (module: string) => {
     const y = project(model, `${at}.${module}`, x, false);
-    return tf.reshape(y, [rows, length, y.shape[1]!]);
+    return reshape(y, [rows, length, y.shape[1]!]);
   };
   const turn = (y: tf.Tensor, count: number) => {
     if (rotarySize === 0) return y;
@@ -75,9 +76,9 @@ function llamaHidden(model: CausalLm, input: ForwardInput): tf.Tensor2D {
   let x = embedding(parameter(model, "model.embed_tokens.weight"), tf.reshape(input.ids, [-1]));
   for (let layer = 0; layer < layers; layer++) {
     const at = `model.layers.${layer}`;
-    x = tf.tidy(() => {
-      const mixed = tf.add(x, attentionBlock(model, layer, norm(x, `${at}.input_layernorm`), input));
-      return tf.add(mixed, feedForward(model, layer, norm(mixed, `${at}.post_attention_layernorm`)));
+    x = throughLayer(model, `${at}.`, x, input, (y, given) => {
+      const mixed = add(y, attentionBlock(model, layer, norm(y, `${at}.input_layernorm`), given));
+      return add(mixed, feedForward(model, layer, norm(mixed, `${at}.post_attention_layernorm`)));
     });
   }
   return norm(x, "model.norm") as tf.Tensor2D;

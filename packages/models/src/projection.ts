@@ -1,4 +1,4 @@
-import { type Activation, activate, linear } from "@fdiv/tensor-core";
+import { type Activation, activate, add, linear } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { CausalLm } from "./causal-lm.ts";
 
@@ -33,6 +33,6 @@ export function project(
   if (!lora || !adapter) return linear(x, weight, { ...options, activation });
   const base = linear(x, weight, options);
   const low = tf.mul(linear(x, adapter.a), tf.scalar(adapter.scaling));
-  const sum = tf.add(base, linear(low, adapter.b));
+  const sum = add(base, linear(low, adapter.b));
   return activation === "none" ? sum : activate(sum, activation);
 }

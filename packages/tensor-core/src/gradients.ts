@@ -42,13 +42,13 @@ function nodeGradients(
  * Walks the tape back. Unlike TensorFlow.js' own walk it frees each operation's saved tensors and upstream gradients as
  * soon as they have been used, so that memory falls during the backward pass instead of rising.
  */
-function walkBack(
+export function walkBack(
   tape: TapeNode[],
   gradients: Map<number, tf.Tensor>,
-  variables: readonly tf.Variable[],
+  sources: readonly tf.Tensor[],
 ): void {
-  const wanted = new Set(variables.map(({ id }) => id));
-  const dependent = reached(tape, variables);
+  const wanted = new Set(sources.map(({ id }) => id));
+  const dependent = reached(tape, sources);
   for (let last = tape.at(-1); last; last = tape.at(-1)) {
     const node = last;
     const dys = node.outputs.map(({ id }) => gradients.get(id) ?? null);

@@ -1,5 +1,6 @@
 export { type Activation, activate } from "./activation.ts";
 export { type AdamWOptions, adamW, type Optimizer, type OptimizerState, type StepOptions } from "./adamw.ts";
+export { add } from "./add.ts";
 export { type AttentionOptions, attention } from "./attention.ts";
 export { cacheWrite } from "./cache-write.ts";
 export { type Clipping, clipByGlobalNorm, clipByGlobalNormAsync } from "./clip.ts";
@@ -39,6 +40,8 @@ export {
   trainableParameters,
 } from "./parameters.ts";
 export { philox, type Random, type RandomState, random, restoreRandom } from "./random.ts";
+export { recomputed } from "./recompute.ts";
+export { reshape } from "./reshape.ts";
 export { rmsNorm } from "./rms-norm.ts";
 export { rotary } from "./rotary.ts";
 export {

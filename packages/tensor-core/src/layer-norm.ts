@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { defineKernel } from "./kernel.ts";
+import { reshape } from "./reshape.ts";
 import { checkRank, checkShape } from "./shape-check.ts";
 
 interface Attributes {
@@ -63,6 +64,6 @@ export function layerNorm(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, epsi
   const reason = `the last axis of x [${x.shape.join(", ")}]`;
   checkShape("layerNorm", "weight", weight, [size], reason);
   checkShape("layerNorm", "bias", bias, [size], reason);
-  const rows = tf.reshape(x, [x.size / Math.max(size, 1), size]);
-  return tf.reshape(layerNormKernel({ x: rows, weight, bias }, { epsilon })[0]!, x.shape);
+  const rows = reshape(x, [x.size / Math.max(size, 1), size]);
+  return reshape(layerNormKernel({ x: rows, weight, bias }, { epsilon })[0]!, x.shape);
 }

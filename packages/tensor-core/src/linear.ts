@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type Activation, activationGradKernel, stockActivation } from "./activation.ts";
 import { defineKernel, lazyGradient } from "./kernel.ts";
 import { product, stockMatMul } from "./mat-mul.ts";
+import { reshape } from "./reshape.ts";
 import { checkRank, checkShape, printShape } from "./shape-check.ts";
 import { sumRowsKernel } from "./sum-rows.ts";
 
@@ -92,7 +93,7 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, options: LinearOptions =
   }
   if (bias)
     checkShape("linear", "bias", bias, [columns], `the outputs of weight ${printShape(weight.shape)}`);
-  const flat = x.rank === 2 ? x : tf.reshape(x, [x.size / Math.max(inner, 1), inner]);
+  const flat = x.rank === 2 ? x : reshape(x, [x.size / Math.max(inner, 1), inner]);
   const keepPreactivation = activation !== "none" && tf.engine().isTapeOn();
   const attributes = { transposeWeight, activation, keepPreactivation };
   const inputs = { x: flat, weight, ...(bias && { bias }) };
@@ -111,5 +112,5 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, options: LinearOptions =
       return linearGradient(dsum, savedWeight!, saved[0], transposeWeight);
     },
   );
-  return x.rank === 2 ? y : tf.reshape(y, [...x.shape.slice(0, -1), columns]);
+  return x.rank === 2 ? y : reshape(y, [...x.shape.slice(0, -1), columns]);
 }

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { defineKernel } from "./kernel.ts";
+import { reshape } from "./reshape.ts";
 import { checkRank, checkShape } from "./shape-check.ts";
 
 interface Attributes {
@@ -55,6 +56,6 @@ export function rmsNorm(x: tf.Tensor, weight: tf.Tensor, epsilon: number): tf.Te
   checkRank("rmsNorm", "x", x, 1, 6);
   const size = x.shape[x.rank - 1]!;
   checkShape("rmsNorm", "weight", weight, [size], `the last axis of x [${x.shape.join(", ")}]`);
-  const rows = tf.reshape(x, [x.size / Math.max(size, 1), size]);
-  return tf.reshape(rmsNormKernel({ x: rows, weight }, { epsilon })[0]!, x.shape);
+  const rows = reshape(x, [x.size / Math.max(size, 1), size]);
+  return reshape(rmsNormKernel({ x: rows, weight }, { epsilon })[0]!, x.shape);
 }

@@ -60,6 +60,10 @@ const run = {
   microBatchTokens: count
     .default(4096)
     .describe("Padded tokens computed at once; a batch above it is split, which changes no result."),
+  gradientCheckpointing: z
+    .boolean()
+    .default(false)
+    .describe("Compute each layer anew in the backward pass: a third slower, far less memory."),
   evaluateEvery: count.optional().describe("Steps between evaluations; an epoch when absent."),
   checkpointEvery: count.default(200).describe("Steps between checkpoints."),
   keep: count.default(2).describe("Checkpoints kept beside the best one."),

@@ -1,4 +1,4 @@
-import { addLora, type CausalLm, trainableParameters } from "@fdiv/models";
+import { activationBytes, addLora, type CausalLm, trainableParameters } from "@fdiv/models";
 import { type HubProgress, loadCausalLm } from "@fdiv/models/node";
 import { countParameters, parameterBytes } from "@fdiv/tensor-core";
 import type { DpoConfig, SftConfig } from "../config/schemas.ts";
@@ -7,9 +7,29 @@ import type { Session } from "../session.ts";
 const millions = (count: number): string =>
   count >= 1e6 ? `${(count / 1e6).toFixed(1)} M` : `${(count / 1e3).toFixed(1)} k`;
 
+export const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
+
+/** What this process takes by now, model included, and what training adds: gradients, moments, activations of a full micro-batch. */
+function expectedPeak(model: CausalLm, tokens: number): number {
+  const trained = parameterBytes(trainableParameters(model));
+  const { gradientCheckpointing = false, lora } = model;
+  const activations = activationBytes(model.config, {
+    tokens,
+    gradientCheckpointing,
+    trains: lora ? "adapters" : "weights",
+  });
+  return process.memoryUsage().rss + 3 * trained + activations;
+}
+
 /** Loads a model to train, with a fresh adapter when the configuration asks for one, and says how large it is. */
 export async function openModel(
-  { model: path, lora, seed }: Pick<DpoConfig | SftConfig, "model" | "lora" | "seed">,
+  {
+    model: path,
+    lora,
+    seed,
+    gradientCheckpointing,
+    microBatchTokens,
+  }: Pick<DpoConfig | SftConfig, "model" | "lora" | "seed" | "gradientCheckpointing" | "microBatchTokens">,
   session: Session,
 ): Promise<CausalLm> {
   const model = await loadCausalLm(path, { trainable: lora === undefined, hub: hubProgress(session) });
@@ -24,12 +44,12 @@ export async function openModel(
       ...(targets !== undefined && { targets }),
     });
   }
+  model.gradientCheckpointing = gradientCheckpointing;
   const trained = trainableParameters(model);
   const { layers, hiddenSize, modelType } = model.config;
   session.say(
     `model ${path}: ${modelType}, ${layers} layers of ${hiddenSize}, ${millions(countParameters(model.parameters))} parameters, ` +
-      `${millions(countParameters(trained))} trained; about ${Math.ceil((parameterBytes(model.parameters) + 3 * parameterBytes(trained)) / 2 ** 20)} MB ` +
-      "with gradients and optimiser, beside activations",
+      `${millions(countParameters(trained))} trained; ${mebibytes(expectedPeak(model, microBatchTokens))} of memory expected at the peak`,
   );
   return model;
 }

@@ -9,6 +9,7 @@ import { openRun } from "@fdiv/trainer/node";
 import type { DpoConfig, SftConfig } from "../config/schemas.ts";
 import { Interrupted } from "../failure.ts";
 import type { Session } from "../session.ts";
+import { mebibytes } from "./open-model.ts";
 
 export interface TrainingRun<M> {
   config: DpoConfig | SftConfig;
@@ -91,6 +92,7 @@ export async function runTraining<M>(run: TrainingRun<M>, session: Session): Pro
         },
       },
     });
+    session.say(`peak of memory: ${mebibytes(process.resourceUsage().maxRSS * 1024)}`);
     if (result.stopped === "interrupted")
       throw new Interrupted(
         `Stopped after step ${result.steps} of ${steps}; everything is saved in ${output}. Add --resume to go on.`,
