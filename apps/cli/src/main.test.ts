@@ -1,58 +1,20 @@
-import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createCausalLm, huggingFaceTokenizer } from "@fdiv/models";
-import { saveCausalLm } from "@fdiv/models/node";
 import { beforeAll, describe, expect, it } from "vitest";
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
-import { wordTokenizerConfig, wordTokenizerJson } from "./demo/word-tokenizer.ts";
+import { fdiv, saveTinyModel } from "./command-line.testing.ts";
 
-const entry = fileURLToPath(new URL("./main.ts", import.meta.url));
-
-/** The command line in a process of its own. */
-function fdiv(...args: string[]): Promise<{ code: number; out: string; err: string }> {
-  const script = `import(${JSON.stringify(entry)}).then(({ main }) => main(${JSON.stringify(args)}))`;
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      ["--conditions=@fdiv/source", "--import", "tsx", "--eval", script],
-      { env: { ...process.env, FDIV_THREADS: "2", NO_COLOR: "1" }, timeout: 55_000 },
-      (error, out, err) => resolve({ code: error ? Number(error.code ?? 1) : 0, out, err }),
-    );
-  });
-}
-
-const words = ["the", "cat", "dog", "is", "good", "bad", "happy", "sad", "very", "a"];
 let place: string;
 let settings: string[];
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
   place = await mkdtemp(join(tmpdir(), "fdiv-cli-"));
-  const tokenizer = huggingFaceTokenizer({
-    tokenizer: wordTokenizerJson(words) as never,
-    config: wordTokenizerConfig,
-  });
-  const model = createCausalLm(
-    {
-      modelType: "llama",
-      vocabularySize: tokenizer.vocabularySize,
-      hiddenSize: 16,
-      intermediateSize: 32,
-      layers: 2,
-      heads: 2,
-      maxPositions: 32,
-      tiedHead: true,
-      bosId: 1,
-      eosIds: [2],
-    },
-    { seed: 1, tokenizer },
-  );
-  await saveCausalLm(model, join(place, "model"), { dtype: "F32" });
+  await saveTinyModel(join(place, "model"));
   const pairs = Array.from({ length: 60 }, (_, i) => ({
     prompt: `the ${i % 2 ? "cat" : "dog"} ${"very ".repeat(i % 5)}is`,
     chosen: i % 3 ? " happy" : " very good",

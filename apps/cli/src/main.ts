@@ -65,6 +65,26 @@ export function program(): Command {
   );
 
   fdiv
+    .command("dpg")
+    .summary("Approximate any target distribution under any f-divergence")
+    .description(
+      "Approximate a target that can be evaluated, such as the model conditioned on a feature of its texts, on moments of features, or\ntilted by a reward.",
+    )
+    .argument("[config]", "YAML or JSON configuration; --set alone will do as well")
+    .option("--set <key=value>", "set a key, repeatedly", collect, [])
+    .option("--resume", "continue the run in its output directory exactly where it stopped")
+    .option("--dry-run", "load the model, fit the target, print what would happen, train nothing")
+    .option("--schema", "print the JSON schema of the configuration and exit")
+    .addHelpText(
+      "after",
+      "\nExample:\n  fdiv dpg --set model=./SmolLM2-135M --set 'target.times=[{ word: amazing }]' --set divergence=js --set output=runs/amazing\n",
+    )
+    .action(async (config, options, command) => {
+      const { approximateTarget } = await import("./commands/dpg.ts");
+      await approximateTarget(config, { ...command.optsWithGlobals(), ...options });
+    });
+
+  fdiv
     .command("generate")
     .summary("Continue a prompt; the text alone goes to standard output")
     .requiredOption(

@@ -28,6 +28,12 @@ export interface SampleOptions {
   signal?: AbortSignal;
 }
 
+/** A prompt's tokens; of an empty one, the token that texts begin with. */
+export function promptTokens(tokenizer: NonNullable<CausalLm["tokenizer"]>, prompt: string): number[] {
+  const ids = tokenizer.encode(prompt, { addSpecial: true });
+  return ids.length > 0 ? ids : [tokenizer.bosId ?? tokenizer.eosId ?? 0];
+}
+
 /** Samples completions of every prompt. */
 export async function samplePolicy(model: CausalLm, options: SampleOptions): Promise<Sample[]> {
   const { tokenizer } = model;
@@ -37,10 +43,7 @@ export async function samplePolicy(model: CausalLm, options: SampleOptions): Pro
   const size = options.batch ?? 64;
   for (let from = 0; from < asked.length; from += size) {
     const prompts = asked.slice(from, from + size);
-    const promptIds = prompts.map((prompt) => {
-      const ids = tokenizer.encode(prompt, { addSpecial: true });
-      return ids.length > 0 ? ids : [tokenizer.bosId ?? tokenizer.eosId ?? 0];
-    });
+    const promptIds = prompts.map((prompt) => promptTokens(tokenizer, prompt));
     const { ids, policyLogProbs } = await generate(model, {
       prompts: promptIds,
       maxTokens: options.maxTokens,
