@@ -8,6 +8,8 @@ export {
   sftSchema,
 } from "./config/schemas.ts";
 export { type EvaluationRow, evaluateAligned } from "./demo/evaluate-aligned.ts";
+export { approach as approachTarget } from "./dpg/approach.ts";
+export { type DpgConfig, dpgSchema } from "./dpg/dpg-schema.ts";
 export { main, program } from "./main.ts";
 export { align as alignRun } from "./runs/align.ts";
 export { fineTune as fineTuneRun } from "./runs/fine-tune.ts";

@@ -1,1 +1,2 @@
 export { type FrontierOptions, type FrontierPoint, frontier } from "./frontier.ts";
+export { approachTargets, type TargetsOptions, type TargetsRow, targetsTable } from "./targets.ts";
