@@ -177,6 +177,35 @@ describe("approximate", () => {
     });
   });
 
+  it("draws anew each step, and the same with the same seed", async () => {
+    const run = async (seed: number) => {
+      const policy = fromBase();
+      const drawn: string[] = [];
+      const watched: typeof policy = {
+        ...policy,
+        logProbs: (outcomes, contexts) => {
+          drawn.push(outcomes.join(""));
+          return policy.logProbs(outcomes, contexts);
+        },
+      };
+      await all(
+        approximate(tilted, {
+          ...quick,
+          seed,
+          steps: 4,
+          learningRate: 1e-9,
+          policy: watched,
+          divergence: jensenShannon,
+        }),
+      );
+      return drawn;
+    };
+    const first = await run(1);
+    expect(new Set(first).size).toBe(4);
+    expect(await run(1)).toEqual(first);
+    expect(await run(2)).not.toEqual(first);
+  });
+
   it("leaves no tensor behind", async () => {
     const before = tf.memory().numTensors;
     const policy = fromBase();
@@ -239,16 +268,18 @@ describe("the law sampled must be the law scored", () => {
     };
   };
   it.each([
-    ["says so", { temperature: 0.7 }, 0.7],
-    ["does not say so", undefined, 0.7],
-    ["cuts off", { topK: 3 }, 1],
-  ])("a policy whose sampler %s", async (_, law, temperature) => {
+    ["says so", { temperature: 0.7 }, 0.7, /drew with temperature 0\.7, .* but scores with temperature 1/],
+    ["does not say so", undefined, 0.7, /drew outcome \d with log-probability/],
+    ["cuts off", { topK: 3 }, 1, /topK 3/],
+  ])("a policy whose sampler %s", async (_, law, temperature, message) => {
     const rows = approximate(tilted, {
       ...quick,
       policy: lying(law, temperature),
       divergence: jensenShannon,
     });
-    await expect(all(rows)).rejects.toThrow(LawMismatchError);
+    const error = await all(rows).catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(LawMismatchError);
+    expect((error as Error).message).toMatch(message);
   });
 
   it("as a proposal a hotter law is fine, a cut one is not", async () => {

@@ -1,5 +1,6 @@
 import { random } from "@fdiv/tensor-core";
 import { describe, expect, it } from "vitest";
+import { fitDual } from "./dual.ts";
 import {
   booleanScorer,
   type ConstraintOptions,
@@ -163,6 +164,17 @@ describe("several features", () => {
       4 * fitted.fit.standardErrors[0]!,
     );
   });
+});
+
+it("infeasible moments are proved so in a few steps, not by running out of them", () => {
+  const one = Float64Array.of(0, 1, 0);
+  const two = Float64Array.of(0, 0, 1);
+  const fit = fitDual(
+    { logWeights: new Float64Array(3), features: [one, two], contexts: [[0, 1, 2]] },
+    [0.7, 0.6],
+  );
+  expect(fit.outcome).toBe("infeasible");
+  expect(fit.iterations).toBeLessThan(20);
 });
 
 describe("what can't be fitted is said, by type", () => {

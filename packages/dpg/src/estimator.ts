@@ -129,11 +129,11 @@ export function estimator(batch: EstimatorBatch, options: EstimatorOptions): Est
   const coefficients = scores.map((score, i) => {
     const l = logRatios[i]!;
     const advantage = score - baselines[i]!;
-    const exact = Number.isFinite(l) && divergence.saturated(l) !== 0;
-    const exponent = logWeights[i]! + (exact ? magnitude(l) : Math.log(Math.abs(advantage)));
+    // A score of e³⁵⁰ or more, to which no baseline adds anything.
+    const beyond = Number.isFinite(l) && divergence.saturated(l) !== 0;
+    const exponent = logWeights[i]! + (beyond ? magnitude(l) : Math.log(Math.abs(advantage)));
     let coefficient = Math.sign(advantage) * Math.exp(exponent);
-    if (exact) coefficient -= baselines[i]! * Math.exp(logWeights[i]!);
-    else if (logWeights[i] === 0) coefficient = advantage;
+    if (!beyond && logWeights[i] === 0) coefficient = advantage;
     coefficient *= groups.scales[i]!;
     if (Math.abs(coefficient) <= largestCoefficient) return coefficient;
     saturated++;

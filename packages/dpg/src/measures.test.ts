@@ -22,7 +22,6 @@ import {
   tabularDistribution,
 } from "./index.ts";
 
-const states = [0, 1, 2, 3, 4, 5];
 const policy = tabularDistribution([6, 5, 4, 3, 2, 1]);
 const proposal = tabularDistribution([3, 3, 3, 2, 2, 2]);
 const base = tabularDistribution([1, 1, 1, 1, 1, 1]);
@@ -72,6 +71,13 @@ describe("the partition function", () => {
     expect(far!.logZ).toBeCloseTo(-1995 + Math.log((1 + Math.exp(-1)) / 2), 9);
     expect(far!.effectiveSamples).toBeCloseTo((1 + Math.exp(-1)) ** 2 / (1 + Math.exp(-2)), 9);
     expect(far!.interval[0]).toBeLessThan(far!.logZ);
+  });
+
+  it("of two draws: the sample variance, with n − 1", () => {
+    const [two] = estimatePartition({ logScores: [0, Math.log(3)], logProposal: [0, 0] });
+    expect(two!.logZ).toBeCloseTo(Math.log(2), 12);
+    // Weights 1 and 3: mean 2, variance 2, of the mean 1.
+    expect(two!.standardError).toBeCloseTo(0.5, 12);
   });
 
   it("is one a context, and adds up over batches whatever their proposals", () => {
@@ -159,6 +165,18 @@ describe("divergences from samples of a proposal", () => {
         return estimateUnderPolicy(batch.outcomes, batch);
       }),
     );
+  });
+
+  it("self-normalised weights leave no error where the term is the same for all", () => {
+    const logPolicy = [-1, -2, -0.3];
+    const { value, standardError } = estimateToTarget(jensenShannon, {
+      logPolicy,
+      logProposal: [-1.5, -1, -0.9],
+      logScores: logPolicy.map((x) => x - 0.7),
+      partition: [knownPartition(0)],
+    });
+    expect(value).toBeCloseTo(jensenShannon.dual().value(-0.7), 12);
+    expect(standardError).toBeLessThan(1e-12);
   });
 
   it("is never negative, infinite only where it is, and at any distance finite", () => {

@@ -12,7 +12,8 @@ export interface StoredSample<X> {
 
 /**
  * Stored samples as a proposal, for training offline: each is drawn uniformly, with replacement, from those of its context, and weighed by
- * the probability that it had when it was drawn.
+ * the probability that it had when it was drawn. Standard errors count each draw as a new one, so that they are too small once more is drawn
+ * than was stored.
  *
  * @param stored samples drawn in proportion to their probability, all of a context by one law
  * @param contexts the contexts that indexes mean; default the one, undefined
