@@ -269,7 +269,7 @@ describe("the law sampled must be the law scored", () => {
   };
   it.each([
     ["says so", { temperature: 0.7 }, 0.7, /drew with temperature 0\.7, .* but scores with temperature 1/],
-    ["does not say so", undefined, 0.7, /drew outcome \d with log-probability/],
+    ["does not say so", undefined, 0.7, /drew outcome \d+ with log-probability/],
     ["cuts off", { topK: 3 }, 1, /topK 3/],
   ])("a policy whose sampler %s", async (_, law, temperature, message) => {
     const rows = approximate(tilted, {
