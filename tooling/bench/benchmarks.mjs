@@ -24,6 +24,18 @@ export const benchmarks = {
       { name: "fdiv, wasm, one thread", command: ["dpo-step.ts", "shared", "--threads", "1"] },
     ],
   },
+  lora: {
+    title:
+      "A DPO step of 4 pairs of 64 + 64 tokens; SmolLM2-135M's architecture, LoRA of rank 16 on q_proj and v_proj",
+    unit: "pairs/s",
+    work: 4,
+    sides: [
+      { name: "TRL", command: ["trl_step.py", "lora"] },
+      { name: "TRL, precomputed reference", command: ["trl_step.py", "lora", "cached"] },
+      { name: "fdiv, tensorflow", command: ["dpo-step.ts", "lora", "--backend", "tensorflow"] },
+      { name: "fdiv, wasm", command: ["dpo-step.ts", "lora"] },
+    ],
+  },
   "step-stock": {
     title: `The same step with stock TensorFlow.js operations on wasm`,
     unit: "pairs/s",

@@ -24,6 +24,18 @@ def gpt2(vocabulary=VOCABULARY):
     return GPT2LMHeadModel(config).float()
 
 
+def smollm2():
+    """SmolLM2-135M's architecture with random weights."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    torch.manual_seed(0)
+    config = LlamaConfig(vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=30,
+                         num_attention_heads=9, num_key_value_heads=3, max_position_embeddings=2048,
+                         tie_word_embeddings=True, rope_theta=100000.0, bos_token_id=1, eos_token_id=1, pad_token_id=0)
+    return LlamaForCausalLM(config).float()
+
+
 def tokens(rows, seed):
     import torch
 

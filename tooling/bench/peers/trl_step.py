@@ -1,5 +1,7 @@
 """The same step by TRL's DPOTrainer, in float32, without gradient checkpointing.
 
+trl_step.py lora       SmolLM2-135M's architecture with an adapter of rank 16 on q_proj and v_proj, 4 pairs
+
 trl_step.py            the reference model runs in every step
 trl_step.py cached     precompute_ref_log_probs
 """
@@ -17,7 +19,10 @@ from trl import DPOConfig, DPOTrainer
 import setting as S
 
 datasets.disable_progress_bars()
-STEPS, WARMUP = 12, 4
+LORA = "lora" in sys.argv
+STEPS, WARMUP = (6, 2) if LORA else (12, 4)
+if LORA:
+    S.PAIRS = 4
 
 vocabulary = {"<pad>": 0, "<eos>": 1, "<unk>": 2, **{f"w{i}": i for i in range(3, S.VOCABULARY)}}
 words = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
@@ -44,14 +49,19 @@ class Clock(TrainerCallback):
         self.marks.append(time.perf_counter())
 
 
-policy = S.gpt2()
+policy = S.smollm2() if LORA else S.gpt2()
 config = DPOConfig(output_dir=tempfile.mkdtemp(), per_device_train_batch_size=S.PAIRS, max_steps=STEPS, learning_rate=1e-4,
                    lr_scheduler_type="constant", warmup_steps=0, beta=0.1, bf16=False, fp16=False, use_cpu=True,
                    gradient_checkpointing=False, max_length=None, report_to=[], save_strategy="no", logging_steps=100,
                    disable_tqdm=True, max_grad_norm=1.0, dataloader_pin_memory=False, seed=0,
                    precompute_ref_log_probs="cached" in sys.argv)
-trainer = DPOTrainer(model=policy, ref_model=copy.deepcopy(policy), args=config,
-                     train_dataset=datasets.Dataset.from_list(rows), processing_class=tokenizer, callbacks=[Clock()])
+adapter = {}
+if LORA:
+    from peft import LoraConfig
+
+    adapter = {"peft_config": LoraConfig(r=16, lora_alpha=32, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")}
+trainer = DPOTrainer(model=policy, ref_model=None if LORA else copy.deepcopy(policy), args=config,
+                     train_dataset=datasets.Dataset.from_list(rows), processing_class=tokenizer, callbacks=[Clock()], **adapter)
 first = trainer.train_dataset[0]
 assert len(first["prompt_ids"]) == S.PROMPT and len(first["chosen_ids"]) == S.COMPLETION, first
 trainer.train()

@@ -2,7 +2,7 @@ import "@tensorflow/tfjs";
 
 import { reverseKl } from "@fdiv/divergences";
 import { preferenceLoss } from "@fdiv/dpo";
-import { createCausalLm, sequenceLogProbs, tokenRows, trainableParameters } from "@fdiv/models";
+import { addLora, createCausalLm, sequenceLogProbs, tokenRows, trainableParameters } from "@fdiv/models";
 import { adamW, clipByGlobalNorm, random, valueAndGradients } from "@fdiv/tensor-core";
 import { startBackend } from "@fdiv/tensor-core/node";
 import * as tf from "@tensorflow/tfjs-core";
@@ -10,6 +10,8 @@ import { option, setting, tell, text, timeEach } from "./setting.ts";
 import { stockLogProbs, stockWeights } from "./stock-gpt2.ts";
 
 const [kind] = process.argv.slice(2);
+const isLora = kind === "lora";
+if (isLora) Object.assign(setting, { pairs: 4, vocabulary: 49152 });
 setting.vocabulary = option("vocabulary", setting.vocabulary);
 const { threads } = await startBackend({ backend: text("backend", "wasm"), threads: option("threads", 2) });
 const { pairs, prompt, completion, vocabulary } = setting;
@@ -22,19 +24,42 @@ const tokens = Array.from({ length: pairs }, () => ({
   rejected: ids(completion),
 }));
 
-function ours(): { parameters: Map<string, tf.Variable>; logProbs: () => tf.Tensor1D } {
+/** SmolLM2-135M's architecture with random weights and an adapter of rank 16 on q_proj and v_proj. */
+function adapted() {
   const model = createCausalLm(
     {
-      modelType: "gpt2",
-      vocabularySize: vocabulary,
-      hiddenSize: setting.hidden,
-      layers: setting.layers,
-      heads: setting.heads,
-      intermediateSize: setting.feedForward,
-      maxPositions: 256,
+      modelType: "llama",
+      vocabularySize: 49152,
+      hiddenSize: 576,
+      intermediateSize: 1536,
+      layers: 30,
+      heads: 9,
+      kvHeads: 3,
+      maxPositions: 2048,
+      ropeTheta: 100_000,
+      tiedHead: true,
     },
-    { seed: 0 },
+    { seed: 0, trainable: false },
   );
+  addLora(model, { rank: 16, seed: 1 });
+  return model;
+}
+
+function ours(): { parameters: Map<string, tf.Variable>; logProbs: () => tf.Tensor1D } {
+  const model = isLora
+    ? adapted()
+    : createCausalLm(
+        {
+          modelType: "gpt2",
+          vocabularySize: vocabulary,
+          hiddenSize: setting.hidden,
+          layers: setting.layers,
+          heads: setting.heads,
+          intermediateSize: setting.feedForward,
+          maxPositions: 256,
+        },
+        { seed: 0 },
+      );
   const rows = tokenRows(
     kind === "unshared"
       ? ["chosen" as const, "rejected" as const].flatMap((side) =>
@@ -62,7 +87,8 @@ function stock(): ReturnType<typeof ours> {
 const { parameters, logProbs } = kind === "stock" ? stock() : ours();
 // Rows that share a prompt hold chosen and rejected in turn; separate ones all chosen first.
 const half = (x: tf.Tensor1D) => {
-  const [chosen, rejected] = kind === "shared" ? tf.unstack(tf.reshape(x, [pairs, 2]), 1) : tf.split(x, 2);
+  const [chosen, rejected] =
+    kind === "shared" || isLora ? tf.unstack(tf.reshape(x, [pairs, 2]), 1) : tf.split(x, 2);
   return { chosen: chosen as tf.Tensor1D, rejected: rejected as tf.Tensor1D };
 };
 const cached = tf.tidy(logProbs);
@@ -99,8 +125,8 @@ const seconds = await timeEach(
     losses = [...losses, value.dataSync()[0]!];
     tf.dispose([value, ...gradients.values()]);
   },
-  kind === "stock" ? 1 : 3,
-  kind === "stock" ? 2 : 8,
+  kind === "stock" ? 1 : isLora ? 2 : 3,
+  kind === "stock" ? 2 : isLora ? 4 : 8,
 );
 if (!(losses.at(-1)! < losses[0]!)) throw new Error(`The loss did not fall: ${losses.join(", ")}`);
 tell(seconds, { threads, losses });
