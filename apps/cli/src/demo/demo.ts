@@ -62,7 +62,7 @@ export async function demo(
 
     step("drawing preferences from a sentiment lexicon");
     const model = await loadCausalLm(join(base, "model"), { trainable: false });
-    const prompts = promptsFrom(texts, Math.max(40, Math.round(900 * scale)));
+    const prompts = promptsFrom(texts, Math.max(40, Math.round(1800 * scale)));
     const training = prompts.slice(0, Math.floor(0.8 * prompts.length));
     const testing = prompts.slice(training.length);
     await writeFile(join(output, "test-prompts.txt"), `${testing.join("\n")}\n`);
