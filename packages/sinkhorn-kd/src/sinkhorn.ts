@@ -1,0 +1,142 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { SinkhornError } from "./errors.ts";
+import { type Solution, solve } from "./potentials.ts";
+import { planSinkhorn, type SinkhornOptions, type SinkhornPlanning } from "./sinkhorn-options.ts";
+import { canLook, type TransportProblem, transportProblem } from "./transport-problem.ts";
+import { diagnose, transportPlan, transportValue } from "./transport-value.ts";
+
+/** What a solved problem is; for a batch everything has one more axis, the problems, in front. */
+export interface SinkhornResult {
+  /** The objective in the cost's unit; differentiable in the cost and in given marginals. */
+  value: tf.Tensor;
+  /** P [n, m]; a constant, `sinkhornPlan` gives it a gradient. */
+  plan: tf.Tensor;
+  /** P = exp((f ⊕ g − D)/λ); −∞ for points without mass. */
+  potentials: { f: tf.Tensor; g: tf.Tensor };
+  /** Iterations at the wanted λ, int32. */
+  iterations: tf.Tensor;
+  /** Σ|P1 − a| and Σ|Pᵀ1 − b|; of relaxed marginals, the distance to a·exp(−f/ρ) and b·exp(−g/ρ). */
+  rowError: tf.Tensor;
+  columnError: tf.Tensor;
+  /** |primal − dual| of the regularised problem at the plan and the potentials; 0 at the optimum. */
+  dualityGap: tf.Tensor;
+  /** Whether both errors are within the tolerance (10⁻⁴ of the mass when iterations are fixed), bool. */
+  converged: tf.Tensor;
+}
+
+/** @throws SinkhornError naming the problem and what is wrong with it */
+export function checkSolution(
+  problem: TransportProblem,
+  value: tf.Tensor,
+  { lambda }: SinkhornPlanning,
+  solution?: Solution,
+): void {
+  if (!canLook()) return;
+  if (solution) checkResolution(solution, lambda);
+  const wrong = value.dataSync<"float32">().findIndex((x) => !Number.isFinite(x));
+  if (wrong < 0) return;
+  const [, n, m] = problem.cost.shape;
+  const cost: Float32Array = problem.cost.dataSync<"float32">().slice(wrong * n * m, (wrong + 1) * n * m);
+  const at = cost.findIndex((x: number) => !Number.isFinite(x));
+  throw new SinkhornError(
+    at < 0
+      ? `sinkhorn: problem ${wrong} has no plan in single precision at lambda ${lambda}; scale its costs or take a larger lambda.`
+      : `sinkhorn: the cost of problem ${wrong} holds ${cost[at]} at [${Math.floor(at / m)}, ${at % m}], expected finite numbers.`,
+  );
+}
+
+/** @throws SinkhornError where rounding of the potentials, of the costs' size, moves the exponents of the plan by 1 and more */
+function checkResolution({ f, g }: Solution, lambda: number): void {
+  let largest = 0;
+  for (const potential of [f, g])
+    for (const x of potential.dataSync<"float32">())
+      if (Number.isFinite(x)) largest = Math.max(largest, Math.abs(x));
+  const least = largest * 2 ** -24;
+  if (!(least > lambda)) return;
+  throw new SinkhornError(
+    `sinkhorn: costs of about ${largest.toPrecision(3)} are known to ${least.toPrecision(2)} in single precision, more than lambda ` +
+      `${lambda}: take lambda of at least ${(8 * least).toPrecision(2)}, or subtract what the costs have in common.`,
+  );
+}
+
+/** Problems without a row, a column or mass move nothing; they are finite without asking the kernels. */
+const isEmpty = ({ cost }: TransportProblem): boolean => cost.size === 0;
+
+/** Zeros, of which a gradient may be asked; sums of nothing are not zero on every backend. */
+function noValue({ cost }: TransportProblem): tf.Tensor1D {
+  const problems = cost.shape[0];
+  return tf.sum(tf.concat([tf.reshape(cost, [problems, 0]), tf.zeros([problems, 1])], 1), 1);
+}
+
+function emptySolution({ cost, a, b }: TransportProblem): Solution {
+  const nothing = (x: tf.Tensor2D): tf.Tensor2D => tf.fill(x.shape, Number.NEGATIVE_INFINITY);
+  return {
+    f: nothing(a),
+    g: nothing(b),
+    steps: tf.zeros([cost.shape[0]], "int32"),
+    plan: tf.zerosLike(cost),
+    rows: tf.zerosLike(a),
+    columns: tf.zerosLike(b),
+  };
+}
+
+/**
+ * Entropic optimal transport: the plan P ≥ 0 with P1 = a and Pᵀ1 = b that minimises ⟨P, D⟩ − λH(P), by Sinkhorn's iterations
+ * (arXiv 1306.0895), in the log domain: f ← λ log a − λ·LSE((g − D)/λ), g likewise; the last half-step is the columns'.
+ *
+ * Every problem of a batch is solved as if it were alone. The value is differentiable as `objective` and `gradient` say.
+ *
+ * @param cost D, [n, m] or [problems, n, m], finite
+ * @throws RangeError on options and shapes; SinkhornError on a cost that is not finite or a plan that float32 can't hold
+ */
+export function sinkhorn(cost: tf.Tensor, options: SinkhornOptions): SinkhornResult {
+  const planning = planSinkhorn(options);
+  const result = tf.tidy(() => {
+    const problem = transportProblem(cost, options, isBalanced(planning));
+    const solution = isEmpty(problem) ? emptySolution(problem) : solve(problem, planning);
+    const value = isEmpty(problem) ? noValue(problem) : transportValue(problem, planning, solution);
+    checkSolution(problem, value, planning, solution);
+    const { rowError, columnError, dualityGap } = diagnose(problem, solution, planning);
+    const mass = tf.sum(problem.a, 1);
+    // Sums of float32 numbers are not known better than to this share.
+    const allowed = tf.add(tf.mul(mass, planning.tolerance > 0 ? 1e-6 : 1e-4), planning.tolerance);
+    const converged = tf.lessEqual(tf.maximum(rowError, columnError), allowed);
+    const { plan, f, g, steps } = solution;
+    const all = { value, plan, f, g, iterations: steps, rowError, columnError, dualityGap, converged };
+    if (cost.rank === 3) return all;
+    return Object.fromEntries(
+      Object.entries(all).map(([name, x]) => [name, tf.squeeze(x, [0])]),
+    ) as typeof all;
+  });
+  const { f, g, ...rest } = result;
+  return { ...rest, potentials: { f, g } };
+}
+
+const isBalanced = ({ rho }: SinkhornPlanning): boolean =>
+  !Number.isFinite(rho.rows) && !Number.isFinite(rho.columns);
+
+/** The objective alone, [problems], of problems that are made already; for losses. */
+export function solvedValue(problem: TransportProblem, planning: SinkhornPlanning): tf.Tensor1D {
+  if (isEmpty(problem)) return noValue(problem);
+  const value = transportValue(problem, planning);
+  checkSolution(problem, value, planning);
+  return value;
+}
+
+/**
+ * The plan itself with a gradient, `unrolled` or `implicit`, for losses that are functions of it.
+ *
+ * @param cost D, [n, m] or [problems, n, m]
+ * @returns P in the cost's shape
+ * @throws as `sinkhorn`
+ */
+export function sinkhornPlan(cost: tf.Tensor, options: SinkhornOptions): tf.Tensor {
+  const planning = planSinkhorn(options);
+  return tf.tidy(() => {
+    const problem = transportProblem(cost, options, isBalanced(planning));
+    return tf.reshape(
+      isEmpty(problem) ? tf.zerosLike(problem.cost) : transportPlan(problem, planning),
+      cost.shape,
+    );
+  });
+}
