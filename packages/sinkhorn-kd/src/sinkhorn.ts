@@ -65,7 +65,7 @@ const isEmpty = ({ cost }: TransportProblem): boolean => cost.size === 0;
 /** Zeros, of which a gradient may be asked; sums of nothing are not zero on every backend. */
 function noValue({ cost }: TransportProblem): tf.Tensor1D {
   const problems = cost.shape[0];
-  return tf.sum(tf.concat([tf.reshape(cost, [problems, 0]), tf.zeros([problems, 1])], 1), 1);
+  return tf.sum(tf.concat([tf.reshape(cost, [problems, 0]), tf.zeros([problems, 1])], 1), 1) as tf.Tensor1D;
 }
 
 function emptySolution({ cost, a, b }: TransportProblem): Solution {
