@@ -137,6 +137,29 @@ for batch, size, temperature, lam in [(1, 6, 2.0, 0.1), (4, 3, 2.0, 0.1), (8, 11
                   "assignment": float(cost.detach().numpy()[assignment].sum())})
 golden["sinkd"] = cases
 
+# Divergences of next-token distributions at τ = 2, per token, and the gradient of their sum weighted by 1, 2, ….
+student = torch.tensor(rounded(random.standard_normal((5, 9)) * 2), requires_grad=True)
+teacher = torch.tensor(rounded(random.standard_normal((5, 9)) * 2))
+p, q = (student / 2).softmax(1), (teacher / 2).softmax(1)
+kl = lambda x, y: (x * (x / y).log()).sum(1)
+
+
+def between(beta):
+    mixture = beta * q + (1 - beta) * p
+    return beta * kl(q, mixture) + (1 - beta) * kl(p, mixture)
+
+
+losses = {
+    "forward-kl": kl(q, p), "reverse-kl": kl(p, q), "jensen-shannon": 2 * between(0.5), "total-variation": (p - q).abs().sum(1) / 2,
+    "squared-hellinger": ((p.sqrt() - q.sqrt()) ** 2).sum(1), "gjs:0.3": between(0.3), "gjs:0.9": between(0.9),
+    "gjs:0.1:scaled": between(0.1) / 0.09, "skew-forward:0.1": kl(q, 0.1 * q + 0.9 * p), "skew-reverse:0.1": kl(p, 0.1 * p + 0.9 * q),
+    "uld": (p.sort(descending=True).values - q.sort(descending=True).values).abs().sum(1),
+}
+weights = torch.arange(1.0, 6.0)
+golden["logits"] = {"student": numbers(student), "teacher": numbers(teacher), "losses": {
+    name: {"value": numbers(value), "dstudent": numbers(torch.autograd.grad((value * weights).sum(), student, retain_graph=True)[0])}
+    for name, value in losses.items()}}
+
 # λ so small that float64 itself underflows in the kernel domain: 60 digits.
 mp.mp.dps = 60
 n, lam = 4, mp.mpf("0.0005")
