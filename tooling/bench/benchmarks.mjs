@@ -88,4 +88,56 @@ export const benchmarks = {
       { name: "fdiv, wasm", command: ["log-softmax.ts", "gradient"] },
     ],
   },
+  ...Object.fromEntries(
+    ["", "-gradient"].map((suffix) => {
+      const gradient = suffix ? ["gradient"] : [];
+      const peer = (name, by) => ({ name, command: ["sinkhorn.py", "problems", by, ...gradient] });
+      return [
+        `sinkhorn${suffix}`,
+        {
+          title: `64 transport problems of 256 × 256, 20 iterations, λ = .1${suffix ? ", with the gradient in the cost" : ""}`,
+          unit: "problems/s",
+          work: 64,
+          sides: [
+            { name: "fdiv, wasm (log domain)", command: ["sinkhorn.ts", "problems", ...gradient] },
+            {
+              name: "fdiv, wasm, one thread",
+              command: ["sinkhorn.ts", "problems", ...gradient, "--threads", "1"],
+            },
+            peer("PyTorch, log domain", "torch-log"),
+            peer("PyTorch, kernel domain", "torch-kernel"),
+            peer("POT batch, log domain", "pot-log"),
+            peer("POT batch, kernel domain", "pot-kernel"),
+            peer("geomloss (annealed, gradient in the points)", "geomloss"),
+            peer("JAX, log domain", "jax-log"),
+            peer("JAX, kernel domain", "jax-kernel"),
+          ],
+        },
+      ];
+    }),
+  ),
+  ...Object.fromEntries(
+    ["", "-gradient"].map((suffix) => {
+      const gradient = suffix ? ["gradient"] : [];
+      const peer = (name, by) => ({ name, command: ["sinkhorn.py", "sinkd", by, ...gradient] });
+      return [
+        `sinkd${suffix}`,
+        {
+          title: `The SinKD loss of [32, 32000] logits, L1 cost, T = 20${suffix ? ", with its gradient" : ""}`,
+          unit: "calls/s",
+          work: 1,
+          sides: [
+            { name: "fdiv, wasm", command: ["sinkhorn.ts", "sinkd", ...gradient] },
+            {
+              name: "fdiv, wasm, one thread",
+              command: ["sinkhorn.ts", "sinkd", ...gradient, "--threads", "1"],
+            },
+            peer("PyTorch, 20 normalisations", "torch-kernel"),
+            peer("PyTorch, log domain", "torch-log"),
+            peer("POT, unrolled", "pot-kernel"),
+          ],
+        },
+      ];
+    }),
+  ),
 };

@@ -352,6 +352,16 @@ describe("batches, ragged problems, acceleration", () => {
     }
   });
 
+  it("a mask takes given masses out too", () => {
+    const cost = randomCost(9, 3, 3);
+    const marginals = { a: tf.tensor1d([0.4, 0.6, 7]), b: tf.tensor1d([0.5, 0.5, 7]) };
+    const found = sinkhorn(cost, { lambda: 0.1, marginals, ragged: { rows: [2], columns: [2] } });
+    const inner = { a: tf.tensor1d([0.4, 0.6]), b: tf.tensor1d([0.5, 0.5]) };
+    const alone = sinkhorn(tf.slice(cost, [0, 0], [2, 2]), { lambda: 0.1, marginals: inner });
+    assertAllClose(found.value, alone.value);
+    assertAllClose(tf.sum(found.plan), 1);
+  });
+
   it("momentum, Anderson and annealing need fewer iterations to the same plan", () => {
     const x = tf.randomNormal([24, 2], 0, 1, "float32", 11);
     const y = tf.add(tf.randomNormal([24, 2], 0, 1, "float32", 12), 1);

@@ -19,7 +19,9 @@ import {
   sumParts,
   sumRowsPart,
 } from "./rows.as";
-import { sinkhorn, sinkhornGrad, sinkhornImplicit } from "./transport.as";
+import { sinkhorn } from "./sinkhorn.as";
+import { sinkhornGrad } from "./sinkhorn-grad.as";
+import { sinkhornImplicit } from "./sinkhorn-implicit.as";
 
 // The order of `kernelIds` in src/wasm/kernel-ids.ts.
 function execute(kernel: i32, args: usize, task: i32, worker: i32): void {
