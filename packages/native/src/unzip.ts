@@ -64,9 +64,11 @@ export async function unzip(archive: string, folder: string, options: UnzipOptio
           done(undefined, chunk);
         },
       });
+      const reader = await zip.openReadStreamPromise(entry);
+      // Opened only now: one that fails to open while something else is awaited would bring the process down.
       // "wx": a second entry of the same name is a trick.
       const file = createWriteStream(path, { flags: "wx", mode: mode & 0o111 ? 0o755 : 0o644 });
-      await pipeline(await zip.openReadStreamPromise(entry), count, file, { signal });
+      await pipeline(reader, count, file, { signal });
       written.push(chosen);
     }
   } catch (error) {
