@@ -47,9 +47,16 @@ function npmCli() {
   return found ?? fail("npm was not found. Start this through npm, as in `npm run demo`.");
 }
 
-function pnpm(args) {
-  const version = manifest.packageManager.replace(/^pnpm@/, "");
-  return run(process.execPath, [npmCli(), "exec", "--yes", "--", `pnpm@${version}`, ...args]);
+// Runs a command with the pinned pnpm on its PATH, installed or not: turbo looks for it there too.
+function withPnpm(command) {
+  return run(process.execPath, [
+    npmCli(),
+    "exec",
+    "--yes",
+    `--package=${manifest.packageManager}`,
+    "--",
+    ...command,
+  ]);
 }
 
 function step(title, action) {
@@ -61,12 +68,13 @@ function step(title, action) {
 
 const bin = (name) => join(root, "node_modules", ...name);
 const node = (args) => run(process.execPath, args);
-const turbo = (args) => node([bin(["turbo", "bin", "turbo"]), "run", ...args, "--output-logs=errors-only"]);
+const turbo = (args) =>
+  withPnpm(["node", bin(["turbo", "bin", "turbo"]), "run", ...args, "--output-logs=errors-only"]);
 const fdiv = join(root, "apps/cli/bin/fdiv.mjs");
 
 function prepare(filter) {
   step("Install dependencies", () =>
-    pnpm(["install", "--frozen-lockfile", "--prefer-offline", "--reporter=append-only"]),
+    withPnpm(["pnpm", "install", "--frozen-lockfile", "--prefer-offline", "--reporter=append-only"]),
   );
   step("Build", () => turbo(["build", ...filter]));
 }

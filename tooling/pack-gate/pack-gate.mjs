@@ -63,7 +63,10 @@ for (const { folder, manifest } of packages) {
   for (const needed of ["README.md", "LICENSE", "package.json"])
     if (!files.some(({ path }) => path === needed)) throw new Error(`${manifest.name} ships no ${needed}.`);
 
-  const { messages } = await publint({ pkgDir: folder, strict: true, pack: "pnpm" });
+  const { messages } = await publint({
+    pack: { tarball: Uint8Array.from(readFileSync(tarball)).buffer },
+    strict: true,
+  });
   const serious = messages.filter(({ type }) => type !== "suggestion");
   if (serious.length > 0)
     throw new Error(`${manifest.name}: ${serious.map((m) => formatMessage(m, manifest)).join("\n")}`);
