@@ -2,17 +2,10 @@ import "@tensorflow/tfjs";
 import { random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import {
-  causalLmFrom,
-  copyModel,
-  createCausalLm,
-  disposeModel,
-  freeze,
-  trainableParameters,
-  unfreeze,
-} from "./causal-lm.ts";
+import { causalLmFrom, createCausalLm } from "./causal-lm.ts";
 import { causalLmConfig } from "./config.ts";
 import { configFromHuggingFace } from "./families.ts";
+import { copyModel, disposeModel, freeze, trainableParameters, unfreeze } from "./parameterised.ts";
 import { tokenLogProbs } from "./scoring.ts";
 import { tinyOptions } from "./testing/tiny-models.testing.ts";
 import { tokenRows } from "./token-rows.ts";

@@ -1,8 +1,9 @@
 import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, expect, it } from "vitest";
-import { createCausalLm, disposeModel } from "./causal-lm.ts";
+import { createCausalLm } from "./causal-lm.ts";
 import { generateText, streamText } from "./generate-text.ts";
+import { disposeModel } from "./parameterised.ts";
 import { tinyOptions } from "./testing/tiny-models.testing.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 

@@ -2,9 +2,10 @@ import "@tensorflow/tfjs";
 import { readdirSync, readFileSync } from "node:fs";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { type CausalLm, causalLmFrom, disposeModel } from "./causal-lm.ts";
+import { type CausalLm, causalLmFrom } from "./causal-lm.ts";
 import { configFromHuggingFace, families, huggingFaceConfig } from "./families.ts";
 import type { Json } from "./json-field.ts";
+import { disposeModel } from "./parameterised.ts";
 import { logits, tokenLogProbs } from "./scoring.ts";
 import { tokenRows } from "./token-rows.ts";
 

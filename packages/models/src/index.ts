@@ -1,15 +1,5 @@
 export { type SplitRows, splitBranches } from "./branches.ts";
-export {
-  type CausalLm,
-  causalLmFrom,
-  copyModel,
-  createCausalLm,
-  disposeModel,
-  freeze,
-  type InitialisationOptions,
-  trainableParameters,
-  unfreeze,
-} from "./causal-lm.ts";
+export { type CausalLm, causalLmFrom, createCausalLm, type InitialisationOptions } from "./causal-lm.ts";
 export { chatTemplate } from "./chat-template.ts";
 export type { Checkpoint, CheckpointTensor } from "./checkpoint.ts";
 export {
@@ -50,6 +40,39 @@ export {
   unet2dConfig,
   unet2dConfigFromDiffusers,
 } from "./denoisers/unet2d-config.ts";
+export {
+  classify,
+  classifyTexts,
+  type EncodeTextsOptions,
+  headLogits,
+  headProbabilities,
+  pool,
+} from "./encoders/classify.ts";
+export { type EmbedOptions, embed, embedTexts } from "./encoders/embed.ts";
+export { bidirectionalLayout, encode } from "./encoders/encode.ts";
+export { createEncoder, type Encoder, encoderFrom, type NewHead } from "./encoders/encoder.ts";
+export {
+  type EncoderBatch,
+  type EncoderItem,
+  type EncoderText,
+  encoderBatch,
+  encoderItem,
+  textBatch,
+} from "./encoders/encoder-batch.ts";
+export {
+  type EncoderConfig,
+  type EncoderHead,
+  type EncoderOptions,
+  type EncoderTask,
+  encoderConfig,
+} from "./encoders/encoder-config.ts";
+export {
+  encoderConfigFromHuggingFace,
+  encoderFamilies,
+  huggingFaceEncoderConfig,
+} from "./encoders/encoder-families.ts";
+export type { EncoderFamily } from "./encoders/encoder-family.ts";
+export { encoderParameters } from "./encoders/encoder-parameters.ts";
 export { configFromHuggingFace, families, huggingFaceConfig } from "./families.ts";
 export type { Family, ForwardInput, KeyValueCache, ParameterSpec } from "./family.ts";
 export {
@@ -80,6 +103,8 @@ export {
   withoutAdapter,
 } from "./lora.ts";
 export { attachLora, type LoraFiles, type LoraTensor, loraConfigFrom, loraState } from "./lora-peft.ts";
+export type { Parameterised } from "./parameterised.ts";
+export { copyModel, disposeModel, freeze, trainableParameters, unfreeze } from "./parameterised.ts";
 export { type Draw, type SamplingLaw, sampleToken } from "./sampling.ts";
 export {
   headWeight,
@@ -93,6 +118,7 @@ export type { StopOptions } from "./stop.ts";
 export { noBranch, type SharedPrompt, type TokenRows, tokenRows } from "./token-rows.ts";
 export { type ByteLevelBpe, byteLevelBpeFiles } from "./tokenizer/byte-level-bpe.ts";
 export { huggingFaceTokenizer } from "./tokenizer/hugging-face-tokenizer.ts";
+export type { ModelInput } from "./tokenizer/model-input.ts";
 export { pieceType, type SentencePieces, sentencePieceFiles } from "./tokenizer/sentence-piece.ts";
 export type {
   ChatMessage,
@@ -101,4 +127,5 @@ export type {
   TokenizerFiles,
   TokenizerJson,
 } from "./tokenizer/tokenizer.ts";
+export { type WordPieces, wordPieceFiles } from "./tokenizer/word-piece.ts";
 export { activationBytes, type TrainingMemoryOptions } from "./training-memory.ts";

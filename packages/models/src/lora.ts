@@ -1,7 +1,8 @@
 import { matMul, random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { type CausalLm, freeze } from "./causal-lm.ts";
+import type { CausalLm } from "./causal-lm.ts";
 import { familyOf } from "./families.ts";
+import { freeze } from "./parameterised.ts";
 
 /** The adapter of one linear module: ΔW = scaling·B·A. */
 export interface LoraAdapter {

@@ -1,6 +1,7 @@
 import type { CheckpointTensor } from "./checkpoint.ts";
 import type { CausalLmConfig } from "./config.ts";
 import { familyOf } from "./families.ts";
+import type { ParameterSpec } from "./family.ts";
 
 /** A checkpoint's tensors that are parameters of the model, under their full names; buffers and a tied head's copy are left out. */
 export function neededParameters(
@@ -25,22 +26,25 @@ const list = (title: string, lines: string[]): string => {
 };
 
 /**
- * Holds a checkpoint's names and shapes against what the config's architecture needs.
+ * Holds a checkpoint's names and shapes against what its config's architecture needs.
  *
  * @throws one error that lists every missing, unexpected, repeated and mis-shaped tensor.
  */
-export function checkParameters(config: CausalLmConfig, tensors: Iterable<CheckpointTensor>): void {
-  const specs = familyOf(config.modelType).parameters(config);
+export function checkAgainst(
+  specs: ReadonlyMap<string, ParameterSpec>,
+  modelType: string,
+  tensors: Iterable<{ name: string; shape: number[] }>,
+): void {
   const seen = new Set<string>();
   const unexpected: string[] = [];
   const repeated: string[] = [];
   const misshaped: string[] = [];
-  for (const { name, tensor } of neededParameters(config, tensors)) {
+  for (const { name, shape } of tensors) {
     const expected = specs.get(name)?.shape;
-    if (!expected) unexpected.push(`${name} [${tensor.shape.join(", ")}]`);
+    if (!expected) unexpected.push(`${name} [${shape.join(", ")}]`);
     else if (seen.has(name)) repeated.push(name);
-    else if (expected.join() !== tensor.shape.join())
-      misshaped.push(`${name} is [${tensor.shape.join(", ")}], expected [${expected.join(", ")}]`);
+    else if (expected.join() !== shape.join())
+      misshaped.push(`${name} is [${shape.join(", ")}], expected [${expected.join(", ")}]`);
     seen.add(name);
   }
   const missing = [...specs]
@@ -52,5 +56,11 @@ export function checkParameters(config: CausalLmConfig, tensors: Iterable<Checkp
     list("repeated", repeated),
     list("of another shape", misshaped),
   ].join("");
-  if (faults) throw new Error(`the checkpoint's tensors do not fit its ${config.modelType} config:${faults}`);
+  if (faults) throw new Error(`the checkpoint's tensors do not fit its ${modelType} config:${faults}`);
+}
+
+/** Holds a causal language model's checkpoint against its config. @throws as `checkAgainst` does. */
+export function checkParameters(config: CausalLmConfig, tensors: Iterable<CheckpointTensor>): void {
+  const named = neededParameters(config, tensors).map(({ name, tensor }) => ({ name, shape: tensor.shape }));
+  checkAgainst(familyOf(config.modelType).parameters(config), config.modelType, named);
 }

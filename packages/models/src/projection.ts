@@ -1,9 +1,9 @@
 import { type Activation, activate, add, linear } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { CausalLm } from "./causal-lm.ts";
+import type { Parameterised } from "./parameterised.ts";
 
 /** A model's parameter. @throws when the model has none of that name. */
-export function parameter(model: CausalLm, name: string): tf.Tensor {
+export function parameter(model: Parameterised, name: string): tf.Tensor {
   const tensor = model.parameters.get(name);
   if (!tensor) throw new Error(`the model has no parameter ${name}`);
   return tensor;
@@ -17,7 +17,7 @@ export function parameter(model: CausalLm, name: string): tf.Tensor {
  * @param conv1d whether W is [in, out] rather than [out, in]
  */
 export function project(
-  model: CausalLm,
+  model: Parameterised,
   module: string,
   x: tf.Tensor,
   conv1d: boolean,

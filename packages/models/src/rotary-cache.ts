@@ -8,7 +8,7 @@ interface Kept {
   tables: RotaryTables;
 }
 
-const kept = new WeakMap<CausalLm, Kept>();
+const kept = new WeakMap<object, Kept>();
 
 /** A model's cosines and sines for at least `reach` positions; kept with the model and regrown in powers of two. */
 export function rotaryTablesOf(model: CausalLm, reach: number): RotaryTables {
@@ -25,7 +25,7 @@ export function rotaryTablesOf(model: CausalLm, reach: number): RotaryTables {
 }
 
 /** Frees a model's tables; they are made again when needed. */
-export function disposeRotaryTables(model: CausalLm): void {
+export function disposeRotaryTables(model: object): void {
   const before = kept.get(model);
   if (!before) return;
   tf.dispose([before.tables.cos, before.tables.sin]);

@@ -1,10 +1,9 @@
 import { recomputed } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { CausalLm } from "./causal-lm.ts";
-import type { ForwardInput } from "./family.ts";
+import type { Parameterised } from "./parameterised.ts";
 
 /** What may be trained of one layer: its own variables and those of its adapters. */
-function variablesOf(model: CausalLm, layer: string): Map<string, tf.Variable> {
+function variablesOf(model: Parameterised, layer: string): Map<string, tf.Variable> {
   const variables = new Map<string, tf.Variable>();
   for (const [name, tensor] of model.parameters)
     if (name.startsWith(layer) && tensor instanceof tf.Variable) variables.set(name, tensor);
@@ -18,17 +17,26 @@ function variablesOf(model: CausalLm, layer: string): Map<string, tf.Variable> {
  * One layer of a model: what it makes on the way is kept for the gradient, or computed anew where the model is so set.
  *
  * @param layer prefix of the layer's names, with its dot
+ * @param input what the layer reads beside x; its tensors have no gradient
+ * @param shared variables that the layer reads beside its own
  */
-export function throughLayer(
-  model: CausalLm,
+export function throughLayer<I extends object>(
+  model: Parameterised,
   layer: string,
   x: tf.Tensor,
-  input: ForwardInput,
-  f: (x: tf.Tensor, input: ForwardInput) => tf.Tensor,
+  input: I,
+  f: (x: tf.Tensor, input: I) => tf.Tensor,
+  shared: string[] = [],
 ): tf.Tensor {
   if (!model.gradientCheckpointing) return tf.tidy(() => f(x, input));
-  const { ids, positions, layout } = input;
-  const anew = (y: tf.Tensor, constants: { ids: tf.Tensor; positions: tf.Tensor; layout: tf.Tensor }) =>
-    f(y, { ...input, ...constants });
-  return recomputed(x, variablesOf(model, layer), anew, { ids, positions, layout });
+  const tensors = Object.entries(input).filter(
+    (entry): entry is [string, tf.Tensor] => entry[1] instanceof tf.Tensor,
+  );
+  const variables = variablesOf(model, layer);
+  for (const name of shared) {
+    const tensor = model.parameters.get(name);
+    if (tensor instanceof tf.Variable) variables.set(name, tensor);
+  }
+  const anew = (y: tf.Tensor, constants: Record<string, tf.Tensor>) => f(y, { ...input, ...constants });
+  return recomputed(x, variables, anew, Object.fromEntries(tensors));
 }

@@ -3,7 +3,7 @@ import { openSafetensors, writeSafetensors } from "@fdiv/tensor-core/node";
 import type { CausalLm } from "../causal-lm.ts";
 import { attachLora, type LoraTensor, loraState } from "../lora-peft.ts";
 import { writeFolder, writeJson } from "./atomic-file.ts";
-import { readJson } from "./hugging-face-folder.ts";
+import { readJson } from "./json-file.ts";
 
 const configName = "adapter_config.json";
 const weightsName = "adapter_model.safetensors";

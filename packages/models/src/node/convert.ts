@@ -5,7 +5,8 @@ import { encodeLlama2cTokenizer } from "../llama2c-tokenizer.ts";
 import { checkParameters } from "../parameter-check.ts";
 import { isSentencePiece, sentencePiecesOf } from "../tokenizer/sentence-piece-of.ts";
 import { writeAtomically } from "./atomic-file.ts";
-import { type FolderOptions, writeHuggingFaceFolder } from "./hugging-face-folder.ts";
+import { writeHuggingFaceFolder } from "./hugging-face-folder.ts";
+import type { FolderOptions } from "./model-folder.ts";
 import { type OpenOptions, openCheckpoint } from "./open-checkpoint.ts";
 
 export type ConvertOptions = OpenOptions & FolderOptions;

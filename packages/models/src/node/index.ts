@@ -5,13 +5,11 @@ export { openFileSource } from "./file-source.ts";
 export { downloadHub, type HubDownload, type HubOptions, type HubProgress } from "./hub.ts";
 export { cacheFolder } from "./hub-cache.ts";
 export { type HubReference, parseHubReference } from "./hub-reference.ts";
-export {
-  type FolderOptions,
-  openHuggingFaceFolder,
-  openTokenizer,
-  type WeightType,
-  writeHuggingFaceFolder,
-} from "./hugging-face-folder.ts";
+export { openHuggingFaceFolder, writeHuggingFaceFolder } from "./hugging-face-folder.ts";
 export { type LoadOptions, loadCausalLm } from "./load.ts";
+export { type LoadEncoderOptions, loadEncoder, saveEncoder } from "./load-encoder.ts";
+export type { FolderOptions } from "./model-folder.ts";
 export { type HubSettings, localPath, type OpenOptions, openCheckpoint } from "./open-checkpoint.ts";
 export { checkpointOf, saveCausalLm } from "./save.ts";
+export { openTokenizer } from "./tokenizer-folder.ts";
+export type { WeightType } from "./weights-folder.ts";

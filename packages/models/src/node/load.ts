@@ -1,11 +1,10 @@
 import { stat } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
-import { bfloat16ToFloat, floatToBfloat16, floatToHalf, halfToFloat } from "@fdiv/tensor-core";
 import { type CausalLm, causalLmFrom } from "../causal-lm.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import { baseOfAdapter, loadAdapter } from "./adapter-folder.ts";
-import type { WeightType } from "./hugging-face-folder.ts";
 import { localPath, type OpenOptions, openCheckpoint } from "./open-checkpoint.ts";
+import { roundedTensors, type WeightType } from "./weights-folder.ts";
 
 export interface LoadOptions extends OpenOptions {
   /** Rounds the weights to this precision; they are float32 in memory all the same. Default F32: as they are. */
@@ -16,18 +15,10 @@ export interface LoadOptions extends OpenOptions {
   base?: string;
 }
 
-function rounded(checkpoint: Checkpoint, dtype: WeightType): Checkpoint {
-  if (dtype === "F32") return checkpoint;
-  const round =
-    dtype === "F16"
-      ? (values: Float32Array) => halfToFloat(floatToHalf(values))
-      : (values: Float32Array) => bfloat16ToFloat(floatToBfloat16(values));
-  const tensors = Array.from(checkpoint.tensors, (tensor) => ({
-    ...tensor,
-    read: async () => round(await tensor.read()),
-  }));
-  return { ...checkpoint, tensors };
-}
+const rounded = (checkpoint: Checkpoint, dtype: WeightType): Checkpoint => ({
+  ...checkpoint,
+  tensors: roundedTensors(checkpoint.tensors, dtype),
+});
 
 const isFile = (path: string) =>
   stat(path).then(

@@ -24,6 +24,10 @@ const small = [
   "tokenizer_config.json",
   "chat_template.jinja",
   "adapter_config.json",
+  "vocab.txt",
+  "vocab.json",
+  "merges.txt",
+  "spiece.model",
 ];
 
 /** Which of a repository's files a model needs. @throws Error where its weights are in no format that can be read. */

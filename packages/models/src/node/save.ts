@@ -1,6 +1,8 @@
-import { type CausalLm, copyModel, disposeModel } from "../causal-lm.ts";
+import type { CausalLm } from "../causal-lm.ts";
 import type { Checkpoint } from "../checkpoint.ts";
-import { type FolderOptions, writeHuggingFaceFolder } from "./hugging-face-folder.ts";
+import { copyModel, disposeModel } from "../parameterised.ts";
+import { writeHuggingFaceFolder } from "./hugging-face-folder.ts";
+import type { FolderOptions } from "./model-folder.ts";
 
 /** A model in memory as a checkpoint; an adapter that is on must have been merged. */
 export function checkpointOf({ config, parameters, tokenizer }: CausalLm): Checkpoint {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { disposeModel } from "../causal-lm.ts";
+import { disposeModel } from "../parameterised.ts";
 import { logits } from "../scoring.ts";
 import { stories } from "../testing/data-folder.testing.ts";
 import { tokenRows } from "../token-rows.ts";

@@ -2,6 +2,7 @@ import { Tokenizer as HuggingFaceTokenizer } from "@huggingface/tokenizers";
 import { sha256 } from "@noble/hashes/sha2.js";
 import { bytesToHex, utf8ToBytes } from "@noble/hashes/utils.js";
 import { chatTemplate } from "../chat-template.ts";
+import { modelInput } from "./model-input.ts";
 import { streamingDecoder } from "./streaming-decoder.ts";
 import type { Tokenizer, TokenizerFiles, TokenizerJson } from "./tokenizer.ts";
 
@@ -34,7 +35,13 @@ function withoutSpecial(tokenizer: TokenizerJson): TokenizerJson {
     added_tokens: tokenizer.added_tokens.filter((token) => !token.special),
     post_processor: null,
     model: Array.isArray(vocab)
-      ? tokenizer.model
+      ? // Ids are places in the list, so a special piece stays in its place, under a name that no text has.
+        {
+          ...tokenizer.model,
+          vocab: vocab.map(([piece, score], id): [string, number] =>
+            special.has(piece) ? [`\uffff${id}\uffff`, score] : [piece, score],
+          ),
+        }
       : {
           ...tokenizer.model,
           vocab: Object.fromEntries(Object.entries(vocab).filter(([piece]) => keeps(piece))),
@@ -91,6 +98,9 @@ export function huggingFaceTokenizer(files: {
     Math.max(-1, ...json.added_tokens.map(({ id }) => id), largestId(json.model.vocab)) + 1;
   const specialIds = new Set(json.added_tokens.filter((token) => token.special).map(({ id }) => id));
 
+  const hasTemplate = json.post_processor !== null;
+  const encodePlain = (text: string): number[] =>
+    text === "" ? [] : plain.encode(text, { add_special_tokens: false }).ids;
   const decode = (ids: ArrayLike<number>, { skipSpecial = false } = {}): string => {
     const known = Array.from(ids).filter(
       (id) => whole.id_to_token(id) !== undefined && !(skipSpecial && specialIds.has(id)),
@@ -115,8 +125,12 @@ export function huggingFaceTokenizer(files: {
     unkId: idOf("unk_token"),
     encode(text, { addSpecial = false, parseSpecial = false } = {}) {
       if (parseSpecial) return whole.encode(text, { add_special_tokens: addSpecial }).ids;
-      const { ids } = text === "" ? { ids: [] } : plain.encode(text, { add_special_tokens: false });
-      return addSpecial ? surround(whole, json, ids) : ids;
+      const ids = encodePlain(text);
+      return addSpecial ? modelInput(whole, hasTemplate, ids, undefined).ids : ids;
+    },
+    encodeInput(text, pair, { maxLength } = {}) {
+      const second = pair === undefined ? undefined : encodePlain(pair);
+      return modelInput(whole, hasTemplate, encodePlain(text), second, maxLength);
     },
     decode,
     decoder: ({ skipSpecial = true } = {}) => streamingDecoder((ids) => decode(ids, { skipSpecial })),
@@ -139,13 +153,4 @@ function largestId(vocab: TokenizerJson["model"]["vocab"]): number {
   let largest = -1;
   for (const piece in vocab) largest = Math.max(largest, vocab[piece]!);
   return largest;
-}
-
-/** Adds what the post-processor adds around a text, by seeing what it puts around a stand-in. */
-function surround(whole: HuggingFaceTokenizer, json: TokenizerJson, ids: number[]): number[] {
-  const processor = whole.post_processor;
-  if (!processor || json.post_processor === null) return ids;
-  const standIn = "\0";
-  const tokens: string[] = processor.post_process([standIn], null, true).tokens ?? [standIn];
-  return tokens.flatMap((token) => (token === standIn ? ids : [whole.token_to_id(token)!]));
 }

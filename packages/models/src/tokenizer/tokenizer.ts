@@ -1,3 +1,5 @@
+import type { ModelInput } from "./model-input.ts";
+
 export interface ChatMessage {
   role: string;
   content: string;
@@ -18,6 +20,11 @@ export interface Tokenizer {
   unkId?: number;
   /** The name of a special token in text is text like any other unless `parseSpecial`; no BOS or EOS unless `addSpecial`. */
   encode(text: string, options?: { addSpecial?: boolean; parseSpecial?: boolean }): number[];
+  /**
+   * A text or a pair as the model's template lays it out, special tokens included, cut to `maxLength` ids: the longer of a pair first.
+   * Special tokens' names are text.
+   */
+  encodeInput?(text: string, pair?: string, options?: { maxLength?: number }): ModelInput;
   decode(ids: ArrayLike<number>, options?: { skipSpecial?: boolean }): string;
   /** Decodes as tokens arrive; characters split across tokens are held until whole. Skips special tokens by default. */
   decoder(options?: { skipSpecial?: boolean }): StreamingDecoder;

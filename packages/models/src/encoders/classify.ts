@@ -1,0 +1,113 @@
+import { reshape } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+import { project } from "../projection.ts";
+import { encode, firstStates } from "./encode.ts";
+import type { Encoder } from "./encoder.ts";
+import { type EncoderBatch, type EncoderText, encoderBatch, encoderItem } from "./encoder-batch.ts";
+import type { EncoderHead } from "./encoder-config.ts";
+import { encoderFamilyOf } from "./encoder-families.ts";
+
+/** What the pooler makes of each row: tanh(W·first + b), [rows, hiddenSize]. @throws when the model has no pooler. */
+export function pool(model: Encoder, hidden: tf.Tensor3D): tf.Tensor2D {
+  const { pooler } = encoderFamilyOf(model.config.modelType).names;
+  if (!model.config.pooler) throw new Error("the encoder has no pooler.");
+  return tf.tidy(() => tf.tanh(project(model, pooler, firstStates(hidden), false)) as tf.Tensor2D);
+}
+
+/** The model's head. @throws when it has none. */
+export function headOfEncoder({ config }: Encoder): EncoderHead {
+  if (!config.head)
+    throw new Error(
+      "the encoder has no head; load it with labels, or with a checkpoint that was trained to classify.",
+    );
+  return config.head;
+}
+
+/** The head's outputs from hidden states of `encode`, [rows, labels]. */
+export function headLogits(model: Encoder, hidden: tf.Tensor3D): tf.Tensor2D {
+  headOfEncoder(model);
+  const { head } = encoderFamilyOf(model.config.modelType);
+  return tf.tidy(() => {
+    let x: tf.Tensor = head.pooled ? pool(model, hidden) : firstStates(hidden);
+    if (head.dense) {
+      const { module, activation } = head.dense;
+      x =
+        activation === "relu"
+          ? project(model, module, x, false, "relu")
+          : tf.tanh(project(model, module, x, false));
+    }
+    return project(model, head.output, x, false) as tf.Tensor2D;
+  });
+}
+
+/**
+ * The head's outputs, differentiable: logits of the labels, or the numbers of a regression.
+ *
+ * @returns [rows, labels]
+ * @throws when the model has no head, or the batch does not fit it.
+ */
+export function classify(model: Encoder, batch: EncoderBatch): tf.Tensor2D {
+  headOfEncoder(model);
+  return tf.tidy(() => headLogits(model, encode(model, batch)));
+}
+
+/** Logits as the task reads them: probabilities that sum to 1, one probability a label, or the numbers themselves. */
+export function headProbabilities(model: Encoder, logits: tf.Tensor2D): tf.Tensor2D {
+  const { task } = headOfEncoder(model);
+  if (task === "regression") return tf.clone(logits);
+  return task === "classification" ? tf.softmax(logits) : tf.sigmoid(logits);
+}
+
+export interface EncodeTextsOptions {
+  /** Tokens a text is cut to; default the model's positions. */
+  maxLength?: number;
+  /** Tokens a batch, padding included; 8192 by default. */
+  batchTokens?: number;
+  signal?: AbortSignal;
+}
+
+/** Runs f on texts in batches of like length, and gives each text's row of the result [rows, width]. */
+export async function overTexts(
+  model: Encoder,
+  texts: readonly EncoderText[],
+  { maxLength, batchTokens = 8192, signal }: EncodeTextsOptions,
+  f: (batch: EncoderBatch) => tf.Tensor2D,
+): Promise<Float32Array[]> {
+  const items = texts.map((text) => encoderItem(model, text, maxLength));
+  const order = [...items.keys()].sort((a, b) => items[a]!.ids.length - items[b]!.ids.length || a - b);
+  const out = new Array<Float32Array>(texts.length);
+  for (let from = 0; from < order.length; ) {
+    signal?.throwIfAborted();
+    let to = from + 1;
+    while (to < order.length && (to + 1 - from) * items[order[to]!]!.ids.length <= batchTokens) to++;
+    const rows = order.slice(from, to);
+    const batch = encoderBatch(
+      rows.map((row) => items[row]!),
+      model.config.padId,
+    );
+    const result = tf.tidy(() => reshape(f(batch), [rows.length, -1]));
+    const values = (await result.data()) as Float32Array;
+    result.dispose();
+    const width = values.length / rows.length;
+    rows.forEach((row, i) => {
+      out[row] = values.slice(i * width, (i + 1) * width);
+    });
+    from = to;
+  }
+  return out;
+}
+
+/**
+ * What a classifier says of texts or pairs: one array a text, of probabilities in the order of `config.head.labels`, or of a
+ * regression's numbers; so a scorer or reward is one of its entries. Texts of like length are computed together.
+ *
+ * @throws when the model has no head or no tokenizer.
+ */
+export function classifyTexts(
+  model: Encoder,
+  texts: readonly EncoderText[],
+  options: EncodeTextsOptions = {},
+): Promise<Float32Array[]> {
+  headOfEncoder(model);
+  return overTexts(model, texts, options, (batch) => headProbabilities(model, classify(model, batch)));
+}

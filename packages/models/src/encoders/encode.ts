@@ -1,0 +1,106 @@
+import { add, attention, embedding, gatherRows, layerNorm, reshape } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+import { parameter, project } from "../projection.ts";
+import { throughLayer } from "../through-layer.ts";
+import type { Encoder } from "./encoder.ts";
+import type { EncoderBatch } from "./encoder-batch.ts";
+import { longestInput } from "./encoder-config.ts";
+import { encoderFamilyOf } from "./encoder-families.ts";
+
+/**
+ * The attention layout of rows whose every query sees the row's first `lengths[row]` keys: each query counts as standing in a branch
+ * that begins behind all keys, so that it sees the prefix and nothing else.
+ *
+ * @param keys how many keys a row has, padding included
+ * @returns int32 [rows, 3]
+ */
+export function bidirectionalLayout(lengths: Int32Array, keys: number): tf.Tensor2D {
+  const layout = new Int32Array(3 * lengths.length);
+  for (const [row, length] of lengths.entries()) layout.set([keys, length, keys], 3 * row);
+  return tf.tensor2d(layout, [lengths.length, 3], "int32");
+}
+
+function checkBatch({ config }: Encoder, { rows, length, ids, types, lengths }: EncoderBatch): void {
+  const size = rows * length;
+  if (ids.length !== size || types.length !== size || lengths.length !== rows)
+    throw new Error(
+      `an encoder batch of ${rows} × ${length} needs ${size} ids and types and ${rows} lengths; ` +
+        `got ${ids.length}, ${types.length} and ${lengths.length}.`,
+    );
+  const limit = longestInput(config);
+  if (length > limit)
+    throw new Error(
+      `an input of ${length} tokens does not fit the encoder's ${limit} positions; truncate it.`,
+    );
+  lengths.forEach((each, row) => {
+    if (!(each >= 1 && each <= length))
+      throw new Error(`an encoder batch's row ${row} has ${each} tokens, expected 1 to ${length}.`);
+  });
+}
+
+/** The sum of word, position and type embeddings, normalised, [rows·length, hidden]. */
+function embedTokens(model: Encoder, { rows, length, ids, types }: EncoderBatch): tf.Tensor {
+  const { config } = model;
+  const { names } = encoderFamilyOf(config.modelType);
+  const look = (module: string, index: Int32Array) =>
+    embedding(parameter(model, `${module}.weight`), tf.tensor1d(index, "int32"));
+  const positions = Int32Array.from({ length: rows * length }, (_, i) => config.firstPosition + (i % length));
+  let x = add(look(names.words, ids), look(names.positions, positions));
+  // A table of one row, as RoBERTa's, has nothing to tell two texts apart by.
+  if (config.tokenTypes > 0)
+    x = add(x, look(names.types, config.tokenTypes > 1 ? types : new Int32Array(rows * length)));
+  return norm(model, names.embeddingNorm, x);
+}
+
+const norm = (model: Encoder, module: string, x: tf.Tensor): tf.Tensor =>
+  layerNorm(
+    x,
+    parameter(model, `${module}.weight`),
+    parameter(model, `${module}.bias`),
+    model.config.normEpsilon,
+  );
+
+/** One layer of the encoder: attention and feed-forward, each added to its input and then normalised. */
+function encoderLayer(model: Encoder, at: string, x: tf.Tensor, layout: tf.Tensor): tf.Tensor {
+  const { heads, hiddenSize, activation } = model.config;
+  const { names } = encoderFamilyOf(model.config.modelType);
+  const rows = layout.shape[0]!;
+  const byRow = (module: string) =>
+    reshape(project(model, at + module, x, false), [rows, x.shape[0]! / rows, hiddenSize]);
+  const mixed = attention(byRow(names.query), byRow(names.key), byRow(names.value), layout, {
+    heads,
+    kvHeads: heads,
+  });
+  const attended = project(model, at + names.output, reshape(mixed, [-1, hiddenSize]), false);
+  const middle = norm(model, at + names.attentionNorm, add(x, attended));
+  const wide = project(model, at + names.up, middle, false, activation);
+  return norm(model, at + names.outputNorm, add(middle, project(model, at + names.down, wide, false)));
+}
+
+/**
+ * The last hidden state of every token, padding included (whose states mean nothing), differentiable.
+ *
+ * @returns [rows, length, hiddenSize]
+ * @throws when the batch does not fit the model's positions, vocabulary or token types.
+ */
+export function encode(model: Encoder, batch: EncoderBatch): tf.Tensor3D {
+  checkBatch(model, batch);
+  const { names } = encoderFamilyOf(model.config.modelType);
+  const { rows, length, lengths } = batch;
+  return tf.tidy(() => {
+    const layout = bidirectionalLayout(lengths, length);
+    let x = embedTokens(model, batch);
+    for (let layer = 0; layer < model.config.layers; layer++) {
+      const at = names.layer(layer);
+      x = throughLayer(model, at, x, { layout }, (y, given) => encoderLayer(model, at, y, given.layout));
+    }
+    return reshape(x, [rows, length, model.config.hiddenSize]) as tf.Tensor3D;
+  });
+}
+
+/** The first token's state of every row, [rows, hiddenSize]. */
+export function firstStates(hidden: tf.Tensor3D): tf.Tensor2D {
+  const [rows, length, size] = hidden.shape;
+  const first = Int32Array.from({ length: rows }, (_, row) => row * length);
+  return gatherRows(reshape(hidden, [rows * length, size]), tf.tensor1d(first, "int32")) as tf.Tensor2D;
+}

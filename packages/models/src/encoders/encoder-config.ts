@@ -1,0 +1,122 @@
+import type { Activation } from "../config.ts";
+
+/** What a head on top of an encoder says: one class of several, any of several, or numbers. */
+export type EncoderTask = "classification" | "multiLabel" | "regression";
+
+export interface EncoderHead {
+  task: EncoderTask;
+  /** Names of the outputs, one each. */
+  labels: string[];
+}
+
+/** A bidirectional encoder's architecture, under one set of names for every family. */
+export interface EncoderConfig {
+  /** Hugging Face's `model_type`: a key of `encoderFamilies`. */
+  modelType: string;
+  vocabularySize: number;
+  hiddenSize: number;
+  intermediateSize: number;
+  layers: number;
+  heads: number;
+  /** Rows of the table of positions. */
+  positions: number;
+  /** The row of a text's first token: 0, or one beyond the padding's id in RoBERTa. */
+  firstPosition: number;
+  /** Rows of the table of token types; 0 is none. */
+  tokenTypes: number;
+  normEpsilon: number;
+  activation: Activation;
+  /** Whether there is a pooler, tanh(W·first + b). */
+  pooler: boolean;
+  /** Standard deviation of a random initialisation. */
+  initializerRange: number;
+  padId: number;
+  head?: EncoderHead;
+  /** The `config.json` this came from, kept so that saving loses nothing; empty for a model made here. */
+  huggingFace: Record<string, unknown>;
+}
+
+/** What `encoderConfig` must be told; the rest has the family's usual value. */
+export type EncoderOptions = Partial<EncoderConfig> &
+  Pick<EncoderConfig, "modelType" | "vocabularySize" | "hiddenSize" | "layers" | "heads">;
+
+const largestSize = 1 << 27;
+const positiveSizes = [
+  "vocabularySize",
+  "hiddenSize",
+  "intermediateSize",
+  "layers",
+  "heads",
+  "positions",
+] as const;
+
+/** @throws Error where a head has no output, or far more than any task has. */
+export function checkHead({ labels }: EncoderHead): void {
+  if (labels.length < 1 || labels.length > 65536)
+    throw new RangeError(`an encoder's head needs 1 to 65536 labels, got ${labels.length}`);
+  if (new Set(labels).size !== labels.length)
+    throw new Error(`an encoder's labels must differ from each other: ${labels.join(", ")}`);
+}
+
+function check(config: EncoderConfig): EncoderConfig {
+  for (const name of positiveSizes) {
+    const value = config[name];
+    if (!Number.isInteger(value) || value < 1 || value > largestSize)
+      throw new RangeError(
+        `encoder config: ${name} must be a positive integer below ${largestSize}, got ${value}`,
+      );
+  }
+  if (config.layers > 4096)
+    throw new RangeError(`encoder config: layers must be at most 4096, got ${config.layers}`);
+  if (config.hiddenSize % config.heads !== 0)
+    throw new RangeError(
+      `encoder config: hiddenSize (${config.hiddenSize}) must be a multiple of heads (${config.heads})`,
+    );
+  const { firstPosition, positions, tokenTypes, normEpsilon, padId } = config;
+  if (!Number.isInteger(firstPosition) || firstPosition < 0 || firstPosition >= positions)
+    throw new RangeError(
+      `encoder config: firstPosition must be below positions (${positions}), got ${firstPosition}`,
+    );
+  if (!Number.isInteger(tokenTypes) || tokenTypes < 0 || tokenTypes > largestSize)
+    throw new RangeError(
+      `encoder config: tokenTypes must be a whole number of at least 0, got ${tokenTypes}`,
+    );
+  if (!(normEpsilon >= 0 && normEpsilon < 1))
+    throw new RangeError(`encoder config: normEpsilon must be in [0, 1), got ${normEpsilon}`);
+  if (!Number.isInteger(padId) || padId < 0 || padId >= config.vocabularySize)
+    throw new RangeError(`encoder config: padId must be a token id, got ${padId}`);
+  if (config.head) checkHead(config.head);
+  return config;
+}
+
+/** Whether a type numbers its positions from beyond the padding's id, as RoBERTa does. */
+const isRoberta = (modelType: string) => modelType === "roberta" || modelType === "xlm-roberta";
+
+/**
+ * Completes and checks a config, with the values usual for BERT, RoBERTa (`roberta`, `xlm-roberta`) or DistilBERT where nothing is
+ * said.
+ *
+ * @throws RangeError naming the field that can't be.
+ */
+export function encoderConfig(options: EncoderOptions): EncoderConfig {
+  const roberta = isRoberta(options.modelType);
+  const padId = options.padId ?? (roberta ? 1 : 0);
+  const defaults = {
+    intermediateSize: 4 * options.hiddenSize,
+    positions: roberta ? 512 + padId + 1 : 512,
+    firstPosition: roberta ? padId + 1 : 0,
+    tokenTypes: options.modelType === "distilbert" ? 0 : roberta ? 1 : 2,
+    normEpsilon: roberta ? 1e-5 : 1e-12,
+    activation: "gelu" as const,
+    pooler: options.modelType === "bert",
+    initializerRange: 0.02,
+    padId,
+    huggingFace: {},
+  };
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+  return check({ ...defaults, ...(given as EncoderOptions) });
+}
+
+/** How many tokens a text may have, special ones included. */
+export const longestInput = ({ positions, firstPosition }: EncoderConfig): number =>
+  positions - firstPosition;

@@ -1,0 +1,43 @@
+import { join } from "node:path";
+import type { CheckpointTensor } from "../checkpoint.ts";
+import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { writeFolder, writeJson } from "./atomic-file.ts";
+import { writeTokenizer } from "./tokenizer-folder.ts";
+import { isWeightFile, type WeightType, writeWeights } from "./weights-folder.ts";
+
+const torchNames = { F32: "float32", F16: "float16", BF16: "bfloat16" };
+
+export interface FolderOptions {
+  /** Default F32. */
+  dtype?: WeightType;
+  /** Weights beyond this go into several files; default 5 GB, as Hugging Face has it. */
+  shardBytes?: number;
+}
+
+/** What a Hugging Face folder of any kind of model holds. */
+export interface ModelFolder {
+  /** `config.json`, whose dtype is that of the weights. */
+  json: Record<string, unknown>;
+  tensors: CheckpointTensor[];
+  tokenizer?: Tokenizer | undefined;
+  /** `generation_config.json` */
+  generationConfig?: Record<string, unknown> | undefined;
+  /** The tokenizer's `model_max_length`. */
+  maxLength: number;
+}
+
+/** Writes a model as a Hugging Face folder, which appears whole or not at all; tensors pass through memory one at a time. */
+export async function writeModelFolder(
+  folder: string,
+  { json, tensors, tokenizer, generationConfig, maxLength }: ModelFolder,
+  { dtype = "F32", shardBytes = 5e9 }: FolderOptions = {},
+): Promise<void> {
+  const write = async (temporary: string) => {
+    await writeWeights(temporary, tensors, dtype, shardBytes);
+    if (tokenizer) await writeTokenizer(temporary, tokenizer, maxLength);
+    if (generationConfig) await writeJson(join(temporary, "generation_config.json"), generationConfig);
+    const { dtype: _, ...rest } = json;
+    await writeJson(join(temporary, "config.json"), { ...rest, torch_dtype: torchNames[dtype] });
+  };
+  await writeFolder(folder, write, isWeightFile);
+}
