@@ -6,6 +6,10 @@ export { type DataReport, formatDataReport } from "./report.ts";
 export { DataError, type Demonstration, type Message, type Preference, type Row } from "./row.ts";
 export { datasetFingerprint, splitByPrompt } from "./split.ts";
 export { type ScoredGroup, type SynthesisOptions, synthesisePreferences } from "./synthesise.ts";
+export { holdOut } from "./tasks/hold-out.ts";
+export type { Task, TaskItem, TaskMetric } from "./tasks/task.ts";
+export { scoreOfText, type TaskText, type TextForm, taskText } from "./tasks/task-text.ts";
+export { task, tasks } from "./tasks/tasks.ts";
 export type { Template } from "./template.ts";
 export {
   type TokeniseOptions,

@@ -1,4 +1,7 @@
+export { answerExactMatch, answerF1, groupExactMatch } from "./answers.ts";
 export { brierScore, type CalibrationBin, expectedCalibrationError } from "./calibration.ts";
+export { accuracy, f1Score, macroF1, matthewsCorrelation } from "./classification.ts";
+export { pearsonCorrelation, spearmanCorrelation } from "./correlation.ts";
 export { distinctN, ngramEntropy, selfBleu } from "./diversity.ts";
 export { type FeatureSet, featureSet } from "./feature-set.ts";
 export {
