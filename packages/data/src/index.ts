@@ -15,6 +15,7 @@ export {
   type TokeniseOptions,
   type TokenPair,
   type TokenText,
+  tokeniseCandidates,
   tokeniseDemonstrations,
   tokenisePreferences,
 } from "./tokenise.ts";

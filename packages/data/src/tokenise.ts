@@ -89,6 +89,26 @@ function truncate(tokens: Tokens, open: readonly number[], options: TokeniseOpti
   return { prompt, completions, cutPrompt, cutCompletion: longest > left };
 }
 
+/**
+ * A prompt and the answers that can follow it as token ids, by the rules of demonstrations: what of the prompt does not fit is cut at its
+ * beginning, the same for all answers, and each answer ends with EOS.
+ *
+ * @throws DataError when an answer has no token, or a prompt none to begin with
+ */
+export function tokeniseCandidates(
+  prompt: string,
+  candidates: readonly string[],
+  tokenizer: Tokenizer,
+  options: Pick<TokeniseOptions, "maxLength"> = {},
+): { prompt: number[]; candidates: number[][] } {
+  const open = opening(tokenizer);
+  const { tokens } = tokensOf({ prompt, completions: [...candidates], special: false }, tokenizer, open);
+  if (tokens.completions.some(({ length }) => length === 0))
+    throw new DataError(`an answer of "${prompt.slice(0, 60)}…" has no token.`);
+  const cut = truncate(tokens, open, options);
+  return { prompt: cut.prompt, candidates: cut.completions };
+}
+
 interface Conversation {
   prompt: string | Message[];
   completions: (string | Message[])[];

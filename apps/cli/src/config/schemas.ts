@@ -1,9 +1,9 @@
 import { z } from "zod";
 
-const count = z.int().positive();
-const fraction = z.number().min(0).max(1);
+export const count = z.int().positive();
+export const fraction = z.number().min(0).max(1);
 
-const data = z
+export const data = z
   .strictObject({
     train: z
       .union([z.string(), z.array(z.string()).min(1)])
@@ -37,7 +37,7 @@ const lora = z
   })
   .describe("Train a low-rank adapter and keep the base frozen; it doubles as the reference.");
 
-const optimizer = {
+export const optimizer = {
   learningRate: z.number().positive(),
   schedule: z
     .enum(["constant", "linear", "cosine", "inverse-sqrt", "wsd"])
@@ -51,7 +51,7 @@ const optimizer = {
   gradientClip: z.number().positive().default(1).describe("Largest global norm of the gradient."),
 };
 
-const run = {
+export const run = {
   output: z.string().describe("The run directory to make."),
   seed: z.int().min(0).default(0),
   epochs: z.number().positive().default(1),

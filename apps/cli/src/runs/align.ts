@@ -9,7 +9,7 @@ import {
   preferenceMetrics,
   sftLoss,
 } from "@fdiv/dpo";
-import { disposeModel } from "@fdiv/models";
+import { disposeModel, trainableParameters } from "@fdiv/models";
 import { shuffledBatches } from "@fdiv/trainer";
 import { writeDurably } from "@fdiv/trainer/node";
 import * as tf from "@tensorflow/tfjs-core";
@@ -20,7 +20,7 @@ import { judgePairs, likelihoodAccuracy, pairAccuracy, pairCalibration, pairMetr
 import { openModel } from "./open-model.ts";
 import { type PairBatch, pairBatch, pairLength, pairLengths, pairLogProbs } from "./pair-batch.ts";
 import { referPairs } from "./reference.ts";
-import { planText, runTraining } from "./training-run.ts";
+import { planText, runTraining, saveModel } from "./training-run.ts";
 
 /** f-DPO from a configuration to a run directory; the whole flow on one page. */
 export async function align(
@@ -69,7 +69,8 @@ export async function align(
     await runTraining<PairBatch>(
       {
         config,
-        model,
+        parameters: trainableParameters(model),
+        save: () => saveModel(model, config),
         batches,
         dataFingerprint: `${datasetFingerprint(pairs.map(({ prompt, chosen, rejected }) => ({ prompt, chosen, rejected })))}-${fingerprint}`,
         dataReport: dataset.text,

@@ -1,12 +1,19 @@
 import { datasetFingerprint, type TokenText } from "@fdiv/data";
-import { type CausalLm, disposeModel, type TokenRows, tokenLogProbs, tokenRows } from "@fdiv/models";
+import {
+  type CausalLm,
+  disposeModel,
+  type TokenRows,
+  tokenLogProbs,
+  tokenRows,
+  trainableParameters,
+} from "@fdiv/models";
 import { microBatches, shuffledBatches } from "@fdiv/trainer";
 import * as tf from "@tensorflow/tfjs-core";
 import type { SftConfig } from "../config/schemas.ts";
 import type { Session } from "../session.ts";
 import { demonstrationDataset } from "./datasets.ts";
 import { openModel } from "./open-model.ts";
-import { planText, runTraining } from "./training-run.ts";
+import { planText, runTraining, saveModel } from "./training-run.ts";
 
 const lengthOf = ({ prompt, completion }: TokenText): number => prompt.length + completion.length;
 
@@ -57,7 +64,8 @@ export async function fineTune(
     await runTraining(
       {
         config,
-        model,
+        parameters: trainableParameters(model),
+        save: () => saveModel(model, config),
         batches,
         dataFingerprint: datasetFingerprint([...train, ...held]),
         dataReport: dataset.text,

@@ -1,19 +1,44 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type CausalLm, trainableParameters } from "@fdiv/models";
+import type { CausalLm } from "@fdiv/models";
 import { saveAdapter, saveCausalLm } from "@fdiv/models/node";
 import { adamW } from "@fdiv/tensor-core";
 import { type BatchSource, schedule, type TrainOptions, type TrainResult, train } from "@fdiv/trainer";
 import { openRun } from "@fdiv/trainer/node";
+import type * as tf from "@tensorflow/tfjs-core";
 import type { DpoConfig, SftConfig } from "../config/schemas.ts";
 import { Interrupted } from "../failure.ts";
 import type { Session } from "../session.ts";
 import { mebibytes } from "./open-model.ts";
 
+/** What a configuration says of training, whatever the method. */
+export type TrainingConfig = Pick<DpoConfig, keyof DpoConfig & keyof SftConfig & TrainingKey>;
+type TrainingKey =
+  | "output"
+  | "epochs"
+  | "steps"
+  | "learningRate"
+  | "beta1"
+  | "beta2"
+  | "epsilon"
+  | "weightDecay"
+  | "keep"
+  | "schedule"
+  | "warmup"
+  | "gradientClip"
+  | "checkpointEvery"
+  | "evaluateEvery"
+  | "patience"
+  | "restoreBest"
+  | "batchSize";
+
 export interface TrainingRun<M> {
-  config: DpoConfig | SftConfig;
-  model: CausalLm;
+  config: TrainingConfig;
+  /** What is trained. */
+  parameters: ReadonlyMap<string, tf.Variable>;
+  /** Writes the trained model to the run directory. */
+  save(): Promise<void>;
   batches: BatchSource<M>;
   /** Identifies the data and the reference. */
   dataFingerprint: string;
@@ -26,7 +51,7 @@ export interface TrainingRun<M> {
   >;
 }
 
-export function stepsOf({ steps, epochs }: DpoConfig | SftConfig, stepsPerEpoch: number): number {
+export function stepsOf({ steps, epochs }: TrainingConfig, stepsPerEpoch: number): number {
   const all = Math.max(1, Math.round(epochs * stepsPerEpoch));
   return steps === undefined ? all : Math.min(steps, all);
 }
@@ -37,8 +62,7 @@ export function stepsOf({ steps, epochs }: DpoConfig | SftConfig, stepsPerEpoch:
  * @throws Interrupted once an interrupted run is saved
  */
 export async function runTraining<M>(run: TrainingRun<M>, session: Session): Promise<TrainResult> {
-  const { config, model, batches } = run;
-  const parameters = trainableParameters(model);
+  const { config, parameters, batches } = run;
   const steps = stepsOf(config, batches.stepsPerEpoch);
   const optimizer = adamW({
     learningRate: config.learningRate,
@@ -104,7 +128,7 @@ export async function runTraining<M>(run: TrainingRun<M>, session: Session): Pro
       session.say(
         `the best evaluation was at step ${result.best!.step} (in ${join(output, "best")}); the last parameters are the ones saved`,
       );
-    await saveModel(model, config);
+    await run.save();
     return result;
   } finally {
     optimizer.dispose();
@@ -113,7 +137,10 @@ export async function runTraining<M>(run: TrainingRun<M>, session: Session): Pro
 }
 
 /** The whole model, an adapter merged in, under `model`; the adapter itself beside it. */
-async function saveModel(model: CausalLm, { output, dtype }: DpoConfig | SftConfig): Promise<void> {
+export async function saveModel(
+  model: CausalLm,
+  { output, dtype }: Pick<DpoConfig, "output" | "dtype">,
+): Promise<void> {
   if (model.lora) await saveAdapter(model, join(output, "adapter"));
   await saveCausalLm(model, join(output, "model"), { dtype });
 }
@@ -122,7 +149,7 @@ async function saveModel(model: CausalLm, { output, dtype }: DpoConfig | SftConf
 export const isFinished = (output: string): boolean => existsSync(join(output, "model", "config.json"));
 
 /** What a dry run says in place of training. */
-export function planText(config: DpoConfig | SftConfig, stepsPerEpoch: number, unit: string): string {
+export function planText(config: TrainingConfig, stepsPerEpoch: number, unit: string): string {
   const steps = stepsOf(config, stepsPerEpoch);
   return `would train ${steps} steps of ${config.batchSize} ${unit} (${(steps / stepsPerEpoch).toFixed(2)} epochs) into ${config.output}`;
 }

@@ -1,0 +1,130 @@
+import { z } from "zod";
+import { count, data, fraction, optimizer, run } from "../config/schemas.ts";
+
+const modelPath = z.string().describe("A folder, a GGUF or llama2.c file, or hf:owner/name@revision.");
+const tokenizer = z.string().optional().describe("Tokenizer of a llama2.c model.");
+
+const task = z
+  .strictObject({
+    name: z.string().describe("A task of GLUE or SuperGLUE: sst2, rte, mrpc, boolq, multirc, …"),
+    folder: z.string().describe("The folder of its official files, or of Parquet copies."),
+    report: z
+      .enum(["validation", "test"])
+      .default("validation")
+      .describe("The split that is reported, and that chooses nothing."),
+    held: z
+      .number()
+      .gt(0)
+      .lt(1)
+      .default(0.1)
+      .describe("Share of the training items that chooses checkpoints."),
+    limit: count.optional().describe("Use only the first training items."),
+    onError: z.enum(["stop", "skip"]).default("stop").describe("What a row does that can't be read."),
+    maxLength: count.default(128).describe("Tokens of a question with its answer."),
+  })
+  .describe("A task with labels; or give data.");
+
+const teacher = z
+  .strictObject({
+    model: modelPath,
+    tokenizer,
+    fineTune: z
+      .strictObject({
+        epochs: z.number().positive().default(3),
+        learningRate: z.number().positive().default(5e-5),
+        batchSize: count.default(32),
+        output: z.string().optional().describe("Its run directory; `teacher` in this one when absent."),
+      })
+      .optional()
+      .describe("Train the teacher on the task first; one that is there already is taken."),
+    cache: z
+      .strictObject({
+        folder: z.string().optional().describe("A per-user folder when absent."),
+        topK: count.optional().describe("Keep the k likeliest tokens and the others' mass; all logits when absent."),
+      })
+      .optional()
+      .describe("Keep the teacher's outputs on disk, so that it runs once for all students and losses."),
+  })
+  .describe("Without a teacher the student is fine-tuned alone (loss: ce).");
+
+const student = z
+  .strictObject({
+    model: modelPath.optional(),
+    tokenizer,
+    layers: z
+      .union([count, z.array(z.int().min(0)).min(1)])
+      .optional()
+      .describe("Layers taken from the teacher as it was loaded: how many, evenly spaced, or which."),
+    config: z
+      .record(z.string(), z.unknown())
+      .optional()
+      .describe("Sizes of a new model with the teacher's tokenizer: { hiddenSize: 64, layers: 2, heads: 4 }."),
+  })
+  .refine(
+    ({ model, layers, config }) => [model, layers, config].filter((one) => one !== undefined).length === 1,
+    "one of model, layers, config is due.",
+  );
+
+const sinkhorn = z
+  .strictObject({
+    lambda: z.number().positive().default(0.1).describe("λ, the entropy's weight."),
+    iterations: count.default(20).describe("T."),
+    tolerance: z.number().positive().optional().describe("Iterate until the rows' error is this, in place of T times."),
+    formulation: z
+      .enum(["batch", "sequence", "answer"])
+      .default("batch")
+      .describe(
+        "What is transported: all points of a batch (examples, or tokens that answer); each sequence's tokens among themselves; " +
+          "all answer tokens over the token ids that answers are made of.",
+      ),
+    cost: z.enum(["l1", "squaredEuclidean", "cosine"]).default("l1"),
+    debiased: z.boolean().default(false).describe("0 where student and teacher are the same."),
+    gradient: z.enum(["unrolled", "implicit"]).default("unrolled"),
+  })
+  .prefault({})
+  .describe("Of the sinkhorn and sample-wise losses.");
+
+export const kdSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    task: task.optional(),
+    data: data.optional().describe("Texts in place of a task: every token is learnt from the teacher."),
+    teacher: teacher.optional(),
+    student,
+    loss: z
+      .union([z.string(), z.record(z.string(), z.number().positive())])
+      .default("sinkhorn")
+      .describe(
+        "sinkhorn: (1 − α)·CE + α·KL + β·L_SD, the paper's; sample-wise: the same with transport between classes; ce; uld and multi-level, " +
+          "for other vocabularies: CE + β·distance; mse: (1 − α)·CE + α·MSE of logits; any divergence (forward-kl, reverse-kl, js, tvd, gjs:0.5, " +
+          "gjs-scaled:0.1, skew-kl:0.1, skew-reverse-kl:0.1): (1 − α)·CE + α·D. Or weights of your own: { ce: 0.2, tvd: 1, sinkhorn: 0.5 }.",
+      ),
+    alpha: fraction.default(0.9).describe("α, the divergence's weight; cross-entropy has 1 − α."),
+    beta: z.number().min(0).default(0.8).describe("β, the Sinkhorn loss's weight."),
+    temperature: z.number().positive().default(2).describe("τ of teacher and student."),
+    temperatureSquared: z.boolean().default(true).describe("τ² on divergences, so that gradients keep their size."),
+    level: z
+      .enum(["token", "sequence"])
+      .default("token")
+      .describe("Means over tokens, or sums over each sequence's tokens and means over sequences."),
+    sinkhorn,
+    onPolicy: fraction
+      .default(0)
+      .describe("Share of steps whose answers the student writes itself (GKD); of generative models."),
+    maxTokens: count.default(64).describe("Most tokens of an answer that the student writes."),
+    ...optimizer,
+    learningRate: optimizer.learningRate.default(5e-5),
+    ...run,
+    batchSize: count.default(32).describe("Examples an optimiser step."),
+    microBatchTokens: count
+      .optional()
+      .describe("Padded tokens computed at once; refused where the transport is one over the whole batch."),
+    restoreBest: z
+      .boolean()
+      .default(true)
+      .describe("Save and report the checkpoint that is best on the held-out items."),
+  })
+  .refine(({ task, data }) => (task === undefined) !== (data === undefined), "one of task, data is due.")
+  .describe("fdiv kd: distil a teacher into a student");
+
+export type KdConfig = z.infer<typeof kdSchema>;

@@ -1,0 +1,201 @@
+import { divergence } from "@fdiv/divergences";
+import {
+  generalisedJensenShannon,
+  logitDistillation,
+  multiLevelDistillation,
+  type SinkhornOptions,
+  type SparseTeacher,
+  sampleWiseSinkhorn,
+  sinkhornKd,
+  skewForwardKl,
+  skewReverseKl,
+  sparseDistillation,
+  universalLogitDistance,
+} from "@fdiv/sinkhorn-kd";
+import { crossEntropy, gatherRows } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { KdConfig } from "./kd-schema.ts";
+import { inSequences } from "./in-sequences.ts";
+
+/** What the terms of a loss are computed of; all points count alike. */
+export interface Signals {
+  /** [points, V] */
+  student: tf.Tensor2D;
+  /** Dense logits [points, W], of other points and classes where vocabularies differ; absent for a loss without a teacher. */
+  teacher?: tf.Tensor2D;
+  /** What a cache kept of the teacher in place of all logits. */
+  sparse?: SparseTeacher;
+  labels: Float32Array | Int32Array;
+  /** Which example a point belongs to, of both. */
+  sequence: Int32Array;
+  teacherSequence: Int32Array;
+  examples: number;
+  /** Points whose label was written by somebody; those of a student's own answers are not learnt. */
+  labelled: Float32Array;
+  isRegression: boolean;
+  /** Token ids that answers are made of. */
+  answerVocabulary?: readonly number[];
+}
+
+/** One term: its sum over the points. */
+export interface LossTerm {
+  name: string;
+  weight: number;
+  needsTeacher: boolean;
+  /** Whether it can compare other vocabularies. */
+  isCrossVocabulary: boolean;
+  /** Whether it is a function of which points are computed together. */
+  isOfTheBatch: boolean;
+  sum(signals: Signals): tf.Scalar;
+}
+
+type Compute = (signals: Signals, config: KdConfig) => tf.Tensor;
+interface Kind {
+  compute: Compute;
+  isCrossVocabulary?: boolean;
+  needsTeacher?: boolean;
+}
+
+/** [points] losses against the labels: cross-entropy, or of a regression the squared error. */
+const labelLoss: Compute = ({ student, labels, labelled, isRegression }) => {
+  const losses = isRegression
+    ? tf.squaredDifference(tf.reshape(student, [-1]), tf.tensor1d(labels as Float32Array))
+    : crossEntropy(student, tf.tensor1d(labels as Int32Array, "int32"));
+  return labelled.every((one) => one === 1) ? losses : tf.mul(losses, tf.tensor1d(labelled));
+};
+
+const transportOf = ({ sinkhorn }: KdConfig): Partial<SinkhornOptions> =>
+  ({
+    ...(sinkhorn.tolerance !== undefined && { tolerance: sinkhorn.tolerance }),
+    gradient: sinkhorn.gradient,
+  }) as Partial<SinkhornOptions>;
+
+const iterationsOf = ({ sinkhorn }: KdConfig) =>
+  sinkhorn.tolerance === undefined ? { iterations: sinkhorn.iterations } : {};
+
+const transported: Compute = (signals, config) => {
+  const { lambda, cost, debiased, formulation } = config.sinkhorn;
+  const options = {
+    lambda,
+    cost,
+    debiased,
+    temperature: config.temperature,
+    ...iterationsOf(config),
+    transport: transportOf(config),
+  };
+  const { student, teacher, sequence, examples, answerVocabulary } = signals;
+  if (formulation === "sequence") {
+    const both = [student, teacher!].map((logits) => inSequences(logits, sequence, examples));
+    const pair = { student: both[0]!.padded, teacher: both[1]!.padded };
+    return sinkhornKd(pair, { ...options, formulation: { kind: "sequence" }, mask: both[0]!.mask }).loss;
+  }
+  const pair = { student, teacher: teacher! };
+  if (formulation === "batch") return sinkhornKd(pair, options).loss;
+  const answers = tf.ones([student.shape[0]]);
+  return sinkhornKd(pair, {
+    ...options,
+    formulation: { kind: "answer", answers, ...(answerVocabulary && { vocabulary: answerVocabulary }) },
+  }).loss;
+};
+
+const sampleWise: Compute = ({ student, teacher }, config) =>
+  sampleWiseSinkhorn(
+    { student, teacher: teacher! },
+    {
+      lambda: config.sinkhorn.lambda,
+      temperature: config.temperature,
+      ...iterationsOf(config),
+      transport: transportOf(config),
+    },
+  );
+
+/** The first points of each example that both have. */
+const universal: Compute = (signals, { temperature }) => {
+  const { student, teacher, sequence, teacherSequence } = signals;
+  const [mine, theirs] = commonPoints(sequence, teacherSequence);
+  const rows = (x: tf.Tensor2D, at: Int32Array) => gatherRows(x, tf.tensor1d(at, "int32")) as tf.Tensor2D;
+  const pair = { student: rows(student, mine), teacher: rows(teacher!, theirs) };
+  return universalLogitDistance(pair, { temperature });
+};
+
+const multiLevel: Compute = (signals, { temperature, sinkhorn }) => {
+  const { student, teacher, sequence, teacherSequence, examples } = signals;
+  const mine = inSequences(student, sequence, examples);
+  const theirs = inSequences(teacher!, teacherSequence, examples);
+  const { loss } = multiLevelDistillation(
+    { student: mine.padded, teacher: theirs.padded },
+    {
+      temperature,
+      lambda: sinkhorn.lambda,
+      iterations: sinkhorn.iterations,
+      masks: { student: mine.mask, teacher: theirs.mask },
+    },
+  );
+  // A mean over a sequence's tokens; times their number it adds up over micro-batches like every other term.
+  return tf.mul(loss, tf.sum(mine.mask, 1));
+};
+
+/** Pairs of points with the same place in the same example. */
+function commonPoints(mine: Int32Array, theirs: Int32Array): [Int32Array, Int32Array] {
+  const starts = (ids: Int32Array) => {
+    const found = new Map<number, number[]>();
+    ids.forEach((id, point) => {
+      found.set(id, [...(found.get(id) ?? []), point]);
+    });
+    return found;
+  };
+  const [a, b] = [starts(mine), starts(theirs)];
+  const [left, right]: [number[], number[]] = [[], []];
+  for (const [id, points] of a)
+    points.slice(0, b.get(id)?.length ?? 0).forEach((point, place) => {
+      left.push(point);
+      right.push(b.get(id)![place]!);
+    });
+  return [Int32Array.from(left), Int32Array.from(right)];
+}
+
+const ofLogits = (name: string): Compute => {
+  const d = parametrised(name) ?? divergence(name);
+  return ({ student, teacher, sparse }, { temperature, temperatureSquared }) =>
+    sparse
+      ? sparseDistillation(student, sparse, { divergence: d, temperatureSquared })
+      : logitDistillation({ student, teacher: teacher! }, { divergence: d, temperature, temperatureSquared });
+};
+
+/** Divergences to mixtures, which have a parameter and are no members of the family. */
+function parametrised(name: string) {
+  const match = /^(gjs|gjs-scaled|skew-kl|skew-reverse-kl):([\d.]+)$/.exec(name);
+  if (!match) return undefined;
+  const parameter = Number(match[2]);
+  const kinds = {
+    gjs: () => generalisedJensenShannon(parameter),
+    "gjs-scaled": () => generalisedJensenShannon(parameter, { scaled: true }),
+    "skew-kl": () => skewForwardKl(parameter),
+    "skew-reverse-kl": () => skewReverseKl(parameter),
+  };
+  return kinds[match[1] as keyof typeof kinds]();
+}
+
+const kinds: Record<string, Kind> = {
+  ce: { compute: labelLoss, needsTeacher: false },
+  mse: {
+    compute: ({ student, teacher }) => tf.mean(tf.squaredDifference(student, teacher!), 1),
+  },
+  sinkhorn: { compute: transported },
+  "sample-wise": { compute: sampleWise },
+  uld: { compute: universal, isCrossVocabulary: true },
+  "multi-level": { compute: multiLevel, isCrossVocabulary: true },
+};
+
+/** @throws RangeError on an unknown name or a parameter outside of its range */
+export function lossTerm(name: string, weight: number, config: KdConfig): LossTerm {
+  const kind = Object.hasOwn(kinds, name) ? kinds[name]! : { compute: ofLogits(name) };
+  return {
+    name,
+    weight,
+    needsTeacher: kind.needsTeacher ?? true,
+    isCrossVocabulary: kind.isCrossVocabulary ?? false,
+    isOfTheBatch: name === "sinkhorn" && config.sinkhorn.formulation !== "sequence",
+    sum: (signals) => tf.sum(kind.compute(signals, config)) as tf.Scalar,
+  };
+}
