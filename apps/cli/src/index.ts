@@ -8,6 +8,10 @@ export {
   sftSchema,
 } from "./config/schemas.ts";
 export { type EvaluationRow, evaluateAligned } from "./demo/evaluate-aligned.ts";
+export { distill as distillRun } from "./distill/distill.ts";
+export { type DistillConfig, distillSchema } from "./distill/distill-schema.ts";
+export type { DistillationEvaluation } from "./distill/evaluate-distillation.ts";
+export type { MeasuredRow } from "./distill/measure-samples.ts";
 export { approach as approachTarget } from "./dpg/approach.ts";
 export { type DpgConfig, dpgSchema } from "./dpg/dpg-schema.ts";
 export { main, program } from "./main.ts";

@@ -85,6 +85,29 @@ export function program(): Command {
     });
 
   fdiv
+    .command("distill")
+    .summary("A one-step generator from a diffusion teacher under any f-divergence")
+    .description(
+      "Train a diffusion model on images or points (or take a diffusers folder), distil it into a one-step generator under an f-divergence, measure\nboth, and write a report.",
+    )
+    .argument("[config]", "YAML or JSON configuration, or a run directory with --resume")
+    .option("--set <key=value>", "set a key, repeatedly", collect, [])
+    .option("--resume", "continue the run in its output directory exactly where it stopped")
+    .option(
+      "--dry-run",
+      "read the data, build the nets, check everything, print what would happen, train nothing",
+    )
+    .option("--schema", "print the JSON schema of the configuration and exit")
+    .addHelpText(
+      "after",
+      "\nExample:\n  fdiv distill --set data.images=train-images-idx3-ubyte.gz --set data.labels=train-labels-idx1-ubyte.gz --set data.size=14 --set divergence=js --set output=runs/digits\n",
+    )
+    .action(async (config, options, command) => {
+      const { distillTeacher } = await import("./commands/distill.ts");
+      await distillTeacher(config, { ...command.optsWithGlobals(), ...options });
+    });
+
+  fdiv
     .command("generate")
     .summary("Continue a prompt; the text alone goes to standard output")
     .requiredOption(

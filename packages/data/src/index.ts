@@ -1,5 +1,11 @@
 export { demonstrationsOf } from "./demonstration-rows.ts";
 export { hash53, hashUniform } from "./hash.ts";
+export { classCount, type ImageSet, imageSet, scaledPixels, selectImages } from "./images/image-set.ts";
+export { imagesOfArray, labelsOfArray } from "./images/images-of-array.ts";
+export type { NumberArray } from "./images/number-array.ts";
+export { parseIdx } from "./images/parse-idx.ts";
+export { parseNpy } from "./images/parse-npy.ts";
+export { resizeImages } from "./images/resize.ts";
 export { maxLineLength, parseJsonLine, parseJsonRows, parsePlainText, parseTableRows } from "./parse-rows.ts";
 export { type FormatOptions, type PreferenceFormat, preferencesOf } from "./preference-rows.ts";
 export { type DataReport, formatDataReport } from "./report.ts";

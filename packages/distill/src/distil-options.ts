@@ -106,11 +106,6 @@ export interface DistilRow {
   skipped: number;
 }
 
-/** Gradients have not been finite for many steps. */
-export class DivergedError extends Error {
-  override name = "DivergedError";
-}
-
 /** A distillation under way: iterate to advance it; between rows its state can be saved. */
 export interface Distillation extends AsyncIterable<DistilRow> {
   readonly iteration: number;

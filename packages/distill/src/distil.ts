@@ -7,9 +7,9 @@ import {
   type Distillation,
   type DistilOptions,
   type DistilRow,
-  DivergedError,
 } from "./distil-options.ts";
 import { distributionMatching } from "./distribution-matching.ts";
+import { DivergedError } from "./diverged.ts";
 import { edmLoss } from "./edm.ts";
 import { ema } from "./ema.ts";
 import { approximateGradientPenalty, exactGradientPenalty } from "./gradient-penalty.ts";

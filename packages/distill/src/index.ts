@@ -3,13 +3,12 @@ export { discriminatorLoss, generatorAdversarialLoss } from "./adversarial-loss.
 export type { Denoiser, Discriminator, Generator, TrainableDenoiser } from "./denoiser.ts";
 export { type DensityRatio, type DensityRatioOptions, densityRatio } from "./density-ratio.ts";
 export { distil } from "./distil.ts";
-export {
-  type Distillation,
-  type DistilOptions,
-  type DistilRow,
-  DivergedError,
-  type ExactLogRatio,
-  type GradientPenaltyOptions,
+export type {
+  Distillation,
+  DistilOptions,
+  DistilRow,
+  ExactLogRatio,
+  GradientPenaltyOptions,
 } from "./distil-options.ts";
 export {
   distributionMatching,
@@ -19,6 +18,7 @@ export {
   type MatchingOptions,
   variationalScoreDistillation,
 } from "./distribution-matching.ts";
+export { DivergedError } from "./diverged.ts";
 export { type DivergenceAtNoiseOptions, divergenceAtNoise } from "./divergence-at-noise.ts";
 export { dmd2 } from "./dmd2.ts";
 export { type EdmCoefficients, edmCoefficients, edmDenoiser, edmLoss, type Network } from "./edm.ts";

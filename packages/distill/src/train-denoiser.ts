@@ -1,6 +1,7 @@
 import { type Random, random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { TrainableDenoiser } from "./denoiser.ts";
+import { DivergedError } from "./diverged.ts";
 import { edmLoss } from "./edm.ts";
 import { type Ema, type EmaOptions, ema } from "./ema.ts";
 import { gradientsOf, type LearnerOptions, learner } from "./learner.ts";
@@ -30,6 +31,8 @@ export interface TrainDenoiserOptions {
   optimizer?: LearnerOptions;
   ema?: EmaOptions;
   seed?: number | string;
+  /** Consecutive steps without a finite gradient after which DivergedError is thrown; default 20. */
+  patience?: number;
 }
 
 export interface TrainDenoiserRow {
@@ -54,10 +57,18 @@ export interface DenoiserTraining extends AsyncIterable<TrainDenoiserRow> {
  *
  * Every iteration's random numbers are a function of the seed and its number, so a saved and loaded training goes on exactly.
  *
- * @throws RangeError when steps or batch size is no positive integer
+ * @throws RangeError when steps or batch size is no positive integer; while iterating, DivergedError
  */
 export function trainDenoiser(options: TrainDenoiserOptions): DenoiserTraining {
-  const { denoiser, data, steps, batchSize = 64, noise = logNormalNoise(), seed = 0 } = options;
+  const {
+    denoiser,
+    data,
+    steps,
+    batchSize = 64,
+    noise = logNormalNoise(),
+    seed = 0,
+    patience = 20,
+  } = options;
   for (const [name, value] of Object.entries({ steps, batchSize }))
     if (!Number.isSafeInteger(value) || value < 1)
       throw new RangeError(`trainDenoiser: ${name} is ${value}, expected a positive integer.`);
@@ -65,6 +76,7 @@ export function trainDenoiser(options: TrainDenoiserOptions): DenoiserTraining {
   const average = options.ema && ema(options.ema);
   const source = random(seed);
   let iteration = 0;
+  let skippedInARow = 0;
   const sigmaData = options.sigmaData === undefined ? {} : { sigmaData: options.sigmaData };
 
   async function step(): Promise<TrainDenoiserRow> {
@@ -81,10 +93,15 @@ export function trainDenoiser(options: TrainDenoiserOptions): DenoiserTraining {
       { denoiser: denoiser.parameters },
     );
     const { norm, skipped } = await net.step(gradients, iteration);
-    average?.update(denoiser.parameters);
+    if (!skipped) average?.update(denoiser.parameters);
     const [loss] = await value.data();
     tf.dispose([value, ...gradients.values(), batch.x]);
     batch.condition?.dispose();
+    skippedInARow = skipped ? skippedInARow + 1 : 0;
+    if (skippedInARow >= patience)
+      throw new DivergedError(
+        `trainDenoiser: the last ${patience} gradients were not finite, up to iteration ${iteration}. Go on from an earlier snapshot with a lower learning rate.`,
+      );
     return { iteration: iteration++, loss: loss!, gradientNorm: norm, skipped };
   }
 
@@ -97,7 +114,7 @@ export function trainDenoiser(options: TrainDenoiserOptions): DenoiserTraining {
     },
     ema: average,
     async save() {
-      const snapshot: Snapshot = { tensors: new Map(), json: { iteration, seed } };
+      const snapshot: Snapshot = { tensors: new Map(), json: { iteration, seed, skippedInARow } };
       await net.save(snapshot);
       if (average) await saveTensors(snapshot, "ema.", average.parameters);
       snapshot.json.emaUpdates = average?.updates ?? 0;
@@ -115,6 +132,7 @@ export function trainDenoiser(options: TrainDenoiserOptions): DenoiserTraining {
         for (const tensor of tensors.values()) tensor.dispose();
       }
       iteration = Number(snapshot.json.iteration);
+      skippedInARow = Number(snapshot.json.skippedInARow ?? 0);
     },
     dispose() {
       net.dispose();

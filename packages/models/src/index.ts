@@ -3,6 +3,11 @@ export { type CausalLm, causalLmFrom, createCausalLm, type InitialisationOptions
 export { chatTemplate } from "./chat-template.ts";
 export type { Checkpoint, CheckpointTensor } from "./checkpoint.ts";
 export {
+  createImageClassifier,
+  type ImageClassifier,
+  type ImageClassifierOptions,
+} from "./classifiers/image-classifier.ts";
+export {
   type Activation,
   type CausalLmConfig,
   type CausalLmOptions,
@@ -17,7 +22,14 @@ export {
   type DiscriminatorHeadsOptions,
   discriminatorHeads,
 } from "./denoisers/discriminator-heads.ts";
-export { createMlpDenoiser, type MlpDenoiserOptions } from "./denoisers/mlp-denoiser.ts";
+export {
+  createMlpDenoiser,
+  type MlpDenoiser,
+  type MlpDenoiserOptions,
+  type MlpSizes,
+  mlpDenoiser,
+} from "./denoisers/mlp-denoiser.ts";
+export { type MlpFiles, mlpFromFiles, mlpToFiles } from "./denoisers/mlp-files.ts";
 export {
   denoiseWith,
   discreteSchedule,

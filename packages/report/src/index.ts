@@ -1,4 +1,5 @@
 export { thin } from "./charts.ts";
 export { escapeHtml } from "./html.ts";
+export { type ImageGridOptions, imageGrid } from "./image-grid.ts";
 export { type ReportOptions, renderReport } from "./render-report.ts";
 export type { Bin, Estimated, Evaluation, Range, RunData } from "./run-data.ts";

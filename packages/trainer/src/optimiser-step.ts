@@ -45,8 +45,10 @@ export async function optimiserStep<M>(options: TrainOptions<M>, step: number): 
     optimizer.step(parameters, gradients, { learningRate, gradientScale: scale / examples });
 
     const seconds = (performance.now() - started) / 1e3;
-    const tokens = options.tokens;
-    const computed = tokens ? microBatches.reduce((sum, micro) => sum + tokens(micro), 0) : 0;
+    const { tokens } = options;
+    const speed: Record<string, number> = tokens
+      ? { tokensPerSecond: microBatches.reduce((sum, micro) => sum + tokens(micro), 0) / seconds }
+      : { examplesPerSecond: examples / seconds };
     return {
       step: step + 1,
       epoch: (step + 1) / batches.stepsPerEpoch,
@@ -54,7 +56,7 @@ export async function optimiserStep<M>(options: TrainOptions<M>, step: number): 
       ...Object.fromEntries([...metrics].map(([name, sum]) => [name, sum / examples])),
       learningRate,
       gradientNorm: norm / examples,
-      tokensPerSecond: computed / seconds,
+      ...speed,
       seconds,
     };
   } finally {

@@ -13,7 +13,6 @@ export interface StepRow {
   learningRate: number;
   /** Global norm before clipping. */
   gradientNorm: number;
-  tokensPerSecond: number;
   seconds: number;
   [metric: string]: number;
 }
@@ -66,7 +65,7 @@ export interface TrainOptions<M> {
   loss(microBatch: M): MicroBatchLoss;
   /** How many examples a micro-batch holds: what the sums are divided by, over the whole batch. */
   examples(microBatch: M): number;
-  /** Tokens computed, for the speed shown. */
+  /** Tokens computed, for the speed shown; without it the speed is of examples. */
   tokens?(microBatch: M): number;
   /** What to write down of a micro-batch whose loss is not finite. */
   describe?(microBatch: M): unknown;

@@ -1,2 +1,6 @@
+export { decodeImage, type Picture } from "./images/decode-image.ts";
+export { type FolderOptions, readImageFolder } from "./images/image-folder.ts";
+export { readArrayFile } from "./images/read-array-file.ts";
+export { type ReadImagesOptions, readImages } from "./images/read-images.ts";
 export { type ReadOptions, readRows } from "./read-rows.ts";
 export { type ReadTaskOptions, readTask, type TaskSplit } from "./read-task.ts";

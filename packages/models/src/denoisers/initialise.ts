@@ -33,3 +33,21 @@ export function initialise(
   }
   return parameters;
 }
+
+/** @throws Error naming a parameter that is missing, superfluous or of another shape */
+export function checkParameters(
+  what: string,
+  parameters: ReadonlyMap<string, tf.Tensor>,
+  expected: ReadonlyMap<string, InitialParameter>,
+): void {
+  for (const [name, { shape }] of expected) {
+    const found = parameters.get(name);
+    if (!found || found.shape.join() !== shape.join())
+      throw new Error(
+        `${what}: the parameter ${name} ${found ? `has shape [${found.shape}]` : "is missing"}, expected [${shape}].`,
+      );
+  }
+  for (const name of parameters.keys())
+    if (!expected.has(name))
+      throw new Error(`${what}: there is no place for a parameter ${name} in this configuration.`);
+}

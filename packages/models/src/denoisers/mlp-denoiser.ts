@@ -1,7 +1,7 @@
 import { embedding, linear } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { copyVariables, type DenoiserModel, parameterMembers } from "./denoiser-model.ts";
-import { type InitialParameter, initialise } from "./initialise.ts";
+import { checkParameters, type InitialParameter, initialise } from "./initialise.ts";
 import { sinusoidalEmbedding } from "./noise-embedding.ts";
 import { denoiseWith, edm } from "./parametrisation.ts";
 
@@ -18,13 +18,20 @@ export interface MlpDenoiserOptions {
   seed?: number | string;
 }
 
-type Sizes = Required<Omit<MlpDenoiserOptions, "seed">>;
+/** What an MLP denoiser's parameters are shaped by. */
+export type MlpSizes = Required<Omit<MlpDenoiserOptions, "seed">>;
+
+/** A multilayer perceptron as a denoiser. */
+export interface MlpDenoiser extends DenoiserModel {
+  readonly sizes: Readonly<MlpSizes>;
+  copy(): MlpDenoiser;
+}
 
 const waves = 32;
 /** c_noise runs over about three units; the embedding's slowest wave should turn within them. */
 const levelScale = 16;
 
-function parametersOf({ dimensions, hidden, layers, labels }: Sizes): Map<string, InitialParameter> {
+function parametersOf({ dimensions, hidden, layers, labels }: MlpSizes): Map<string, InitialParameter> {
   const specs = new Map<string, InitialParameter>();
   const affine = (name: string, out: number, from: number, gain: number) => {
     specs.set(`${name}.weight`, { shape: [out, from], start: { gain } });
@@ -41,7 +48,7 @@ function parametersOf({ dimensions, hidden, layers, labels }: Sizes): Map<string
   return specs;
 }
 
-function make(all: ReadonlyMap<string, tf.Tensor>, sizes: Sizes): DenoiserModel {
+function make(all: ReadonlyMap<string, tf.Tensor>, sizes: MlpSizes): MlpDenoiser {
   const get = (name: string): tf.Tensor => all.get(name)!;
   const dense = (name: string, x: tf.Tensor, activation: "none" | "silu" = "none") =>
     linear(x, get(`${name}.weight`), { bias: get(`${name}.bias`), activation });
@@ -70,6 +77,7 @@ function make(all: ReadonlyMap<string, tf.Tensor>, sizes: Sizes): DenoiserModel 
   const parametrisation = edm({ sigmaData: sizes.sigmaData });
   return {
     ...parameterMembers(all),
+    sizes,
     range: parametrisation.range,
     denoise: denoiseWith(
       (input, level, labels) => dense("output", hidden(input, level, labels)),
@@ -93,11 +101,28 @@ function make(all: ReadonlyMap<string, tf.Tensor>, sizes: Sizes): DenoiserModel 
  *
  * @throws RangeError on sizes
  */
-export function createMlpDenoiser(options: MlpDenoiserOptions = {}): DenoiserModel {
+export function createMlpDenoiser(options: MlpDenoiserOptions = {}): MlpDenoiser {
   const { dimensions = 2, hidden = 128, layers = 3, labels = 0, sigmaData = 0.5, seed = 0 } = options;
+  const sizes = { dimensions, hidden, layers, labels, sigmaData };
+  checkSizes(sizes);
+  return make(initialise(parametersOf(sizes), seed), sizes);
+}
+
+function checkSizes({ dimensions, hidden, layers, labels }: MlpSizes): void {
   for (const [name, value] of Object.entries({ dimensions, hidden, layers }))
     if (!Number.isSafeInteger(value) || value < 1 || value > 65_536)
-      throw new RangeError(`createMlpDenoiser: ${name} is ${value}, expected a positive integer.`);
-  const sizes = { dimensions, hidden, layers, labels, sigmaData };
-  return make(initialise(parametersOf(sizes), seed), sizes);
+      throw new RangeError(`mlpDenoiser: ${name} is ${value}, expected a positive integer.`);
+  if (!Number.isSafeInteger(labels) || labels < 0 || labels > 1e6)
+    throw new RangeError(`mlpDenoiser: ${labels} labels.`);
+}
+
+/**
+ * A multilayer perceptron with given parameters as a denoiser.
+ *
+ * @throws RangeError on sizes; Error naming a parameter that is missing, superfluous or of another shape
+ */
+export function mlpDenoiser(parameters: ReadonlyMap<string, tf.Tensor>, sizes: MlpSizes): MlpDenoiser {
+  checkSizes(sizes);
+  checkParameters("mlpDenoiser", parameters, parametersOf(sizes));
+  return make(parameters, sizes);
 }

@@ -1,6 +1,6 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { copyVariables, type DenoiserModel, parameterMembers } from "./denoiser-model.ts";
-import { initialise } from "./initialise.ts";
+import { checkParameters, initialise } from "./initialise.ts";
 import { denoiseWith, edm, type Parametrisation } from "./parametrisation.ts";
 import { unet2d, unet2dFeatures, unet2dParameters } from "./unet2d.ts";
 import { type Unet2dConfig, type Unet2dOptions, unet2dConfig } from "./unet2d-config.ts";
@@ -23,17 +23,7 @@ export function unetDenoiser(
   config: Unet2dConfig,
   parametrisation: Parametrisation,
 ): UnetDenoiser {
-  const expected = unet2dParameters(config);
-  for (const [name, { shape }] of expected) {
-    const found = parameters.get(name);
-    if (!found || found.shape.join() !== shape.join())
-      throw new Error(
-        `unet2d: the parameter ${name} ${found ? `has shape [${found.shape}]` : "is missing"}, expected [${shape}].`,
-      );
-  }
-  for (const name of parameters.keys())
-    if (!expected.has(name))
-      throw new Error(`unet2d: there is no place for a parameter ${name} in this configuration.`);
+  checkParameters("unet2d", parameters, unet2dParameters(config));
   const inward = (x: tf.Tensor, sigma: tf.Tensor1D, labels?: tf.Tensor): tf.Tensor[] => {
     let features: tf.Tensor[] = [];
     denoiseWith((input, level, given) => {

@@ -13,7 +13,8 @@ async function firstOf(folder: string, candidates: string[]): Promise<string> {
   throw new Error(`${folder} holds no ${candidates.join(" or ")}.`);
 }
 
-async function readJson(path: string): Promise<Record<string, unknown>> {
+/** @throws Error where there is no JSON object */
+export async function readJson(path: string): Promise<Record<string, unknown>> {
   const text = await readFile(path, "utf8");
   if (text.length > largestJson)
     throw new Error(`${path} has ${text.length} characters; no configuration is that long.`);

@@ -1,3 +1,4 @@
+export { loadDenoiser, saveDenoiser } from "../denoisers/denoiser-folder.ts";
 export { loadUnetDenoiser, saveUnetDenoiser } from "../denoisers/unet-folder.ts";
 export { loadAdapter, saveAdapter } from "./adapter-folder.ts";
 export { type ConvertOptions, convertCheckpoint } from "./convert.ts";

@@ -39,7 +39,10 @@ export function progress(options: ProgressOptions = {}): TrainCallbacks {
   let lineAt = Date.now();
   const payload = (row: StepRow) => ({
     loss: row.loss.toFixed(4),
-    speed: `${Math.round(row.tokensPerSecond)} tokens/s`,
+    speed:
+      row.tokensPerSecond === undefined
+        ? `${Math.round(row.examplesPerSecond ?? 0)} examples/s`
+        : `${Math.round(row.tokensPerSecond)} tokens/s`,
     left: duration((total - row.step) * average),
   });
   const print = (text: string): void => {

@@ -1,0 +1,177 @@
+import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Distillation, type DistilRow, distil } from "@fdiv/distill";
+import { saveDenoiser } from "@fdiv/models/node";
+import { renderReport } from "@fdiv/report";
+import { readRun } from "@fdiv/report/node";
+import { countParameters } from "@fdiv/tensor-core";
+import { writeDurably } from "@fdiv/trainer/node";
+import { mebibytes } from "../runs/open-model.ts";
+import type { Session } from "../session.ts";
+import { type DistillData, openData } from "./distill-data.ts";
+import type { DistillConfig } from "./distill-schema.ts";
+import { drawStudent } from "./draw-samples.ts";
+import { evaluateDistillation, writeGrid } from "./evaluate-distillation.ts";
+import { wantsClassifier } from "./feature-extractors.ts";
+import { type Cast, castOf, copyNet, createNet, type Net, openNet } from "./nets.ts";
+import { openSnapshotRun, type SnapshotRun, takeSteps } from "./snapshot-store.ts";
+import { obtainClassifier } from "./train-classifier.ts";
+import { assignAverages, obtainTeacher } from "./train-teacher.ts";
+
+interface Work {
+  config: DistillConfig;
+  data: DistillData;
+  session: Session;
+  resume: boolean;
+}
+
+/** Distillation from a configuration to a run directory; the whole flow on one page. */
+export async function distill(
+  config: DistillConfig,
+  session: Session,
+  { resume = false, dryRun = false }: { resume?: boolean; dryRun?: boolean } = {},
+): Promise<void> {
+  const data = await openData(config);
+  const text = await checked(config, data);
+  session.say(text);
+  if (dryRun) return;
+  const { output, ...rest } = config;
+  const run = await openSnapshotRun({
+    directory: output,
+    config,
+    fingerprint: createHash("sha256")
+      .update(JSON.stringify([rest, data.fingerprint]))
+      .digest("hex"),
+    texts: { "data-report.txt": `${text}\n` },
+    resume,
+    keep: config.keep,
+    tell: session.warn,
+  });
+  try {
+    await stages({ config, data, session, resume }, run);
+  } catch (error) {
+    await run.store.failure(error);
+    throw error;
+  } finally {
+    await run.store.close();
+  }
+}
+
+/** Refuses what means nothing before anything is trained, and says what would happen. */
+async function checked(config: DistillConfig, data: DistillData): Promise<string> {
+  const net = config.teacher.model === undefined ? createNet(config, data) : await openNet(config, data);
+  const cast = castOf(config, net, data);
+  try {
+    distil(cast.options).dispose();
+    const { teacher, steps, batchSize, divergence, output } = config;
+    return [
+      `${Number.isFinite(data.size) ? `${data.size} ` : ""}${data.kind} of [${data.shape}]${data.classes > 0 ? `, ${data.classes} classes` : ""}`,
+      `${teacher.model === undefined ? `a teacher of ${countParameters(net.parameters)} parameters, trained for ${teacher.steps} steps of ${teacher.batchSize}` : `the teacher ${teacher.model}, ${countParameters(net.parameters)} parameters`}`,
+      `${steps} steps of ${batchSize} under ${divergence}, from σ = ${cast.sigmaMax}, into ${output}`,
+    ].join("; ");
+  } finally {
+    cast.dispose();
+    net.dispose();
+  }
+}
+
+async function stages(work: Work, run: SnapshotRun): Promise<void> {
+  const { config, data, session, resume } = work;
+  const { output } = config;
+  const net = await obtainTeacher(config, data, session, resume);
+  const cast = castOf(config, net, data);
+  const distillation = distil(cast.options);
+  const student = copyNet(cast.student);
+  try {
+    await train(work, run, cast, distillation);
+    assignAverages(student, distillation.ema?.parameters ?? cast.student.parameters);
+    await exportGenerator(work, student, cast.sigmaMax);
+    const classifier = wantsClassifier(config.evaluation.features, data)
+      ? await obtainClassifier(config, data, session, resume)
+      : undefined;
+    const evaluation = await evaluateDistillation({ config, data, cast, student, classifier, session });
+    classifier?.classifier.dispose();
+    await writeDurably(join(output, "evaluation.json"), `${JSON.stringify(evaluation, null, 1)}\n`);
+    const runs = [await readRun(output)];
+    if (config.teacher.model === undefined) runs.push(await readRun(join(output, "teacher")));
+    await writeFile(
+      join(output, "report.html"),
+      renderReport(runs, { title: `fdiv distill: ${config.divergence}` }),
+    );
+    session.say(`peak of memory: ${mebibytes(process.resourceUsage().maxRSS * 1024)}`);
+  } finally {
+    distillation.dispose();
+    student.dispose();
+    cast.dispose();
+    net.dispose();
+  }
+}
+
+/** A distillation with what the log remembers of the row before. */
+function logged(distillation: Distillation) {
+  let fakeLoss = Number.NaN;
+  return {
+    [Symbol.asyncIterator]: () => distillation[Symbol.asyncIterator](),
+    async save() {
+      const snapshot = await distillation.save();
+      return { ...snapshot, json: { ...snapshot.json, fakeLoss } };
+    },
+    load(snapshot: Parameters<Distillation["load"]>[0]) {
+      distillation.load(snapshot);
+      fakeLoss = Number(snapshot.json.fakeLoss ?? Number.NaN);
+    },
+    /** `loss` is the fake denoiser's, which every phase but the generator's has. */
+    figures({ iteration: _, phase: __, ...numbers }: DistilRow, learningRate: number) {
+      fakeLoss = numbers.fakeLoss ?? fakeLoss;
+      const gradientNorm = numbers.generatorGradientNorm ?? numbers.fakeGradientNorm!;
+      return { ...(numbers as Record<string, number>), loss: fakeLoss, gradientNorm, learningRate };
+    },
+  };
+}
+
+async function train(
+  { config, data, session }: Work,
+  run: SnapshotRun,
+  cast: Cast,
+  distillation: Distillation,
+): Promise<void> {
+  const { output, steps, optimizers } = config;
+  const what = logged(distillation);
+  const factor = cast.options.optimizers!.generator!.schedule!;
+  const conditions = config.conditional
+    ? Int32Array.from({ length: 64 }, (_, i) => i % data.classes)
+    : undefined;
+  await takeSteps<DistilRow>({
+    run,
+    what,
+    from: await run.restore(what),
+    steps,
+    batchSize: config.batchSize,
+    label: `f-distill ${config.divergence}`,
+    checkpointEvery: config.checkpointEvery,
+    figures: (row) => what.figures(row, optimizers.generator.learningRate * factor(row.iteration)),
+    async onStep(step) {
+      if (data.kind !== "images" || step % config.previewEvery !== 0 || step === steps) return;
+      const wanted = { count: 64, seed: `preview ${config.seed}`, conditions };
+      const samples = await drawStudent(cast.student, cast.sigmaMax, data, wanted);
+      await writeGrid(samples, data, join(output, "previews"), `step-${String(step).padStart(6, "0")}`);
+    },
+    session,
+    output,
+  });
+}
+
+/** The one-step generator: its net's folder, with what is needed to call it. */
+async function exportGenerator({ config, data }: Work, student: Net, sigmaMax: number): Promise<void> {
+  const folder = join(config.output, "generator");
+  await saveDenoiser(student, folder);
+  const described = {
+    sigmaMax,
+    shape: data.shape,
+    classes: config.conditional ? data.classes : 0,
+    ...(data.classNames && { classNames: data.classNames }),
+    divergence: config.divergence,
+  };
+  await writeDurably(join(folder, "generator.json"), `${JSON.stringify(described, null, 2)}\n`);
+}

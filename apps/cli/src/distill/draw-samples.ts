@@ -1,0 +1,64 @@
+import { type Denoiser, karrasGrid, oneStepGenerator, sample } from "@fdiv/distill";
+import { random } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { DistillData, Examples } from "./distill-data.ts";
+import type { Net } from "./nets.ts";
+
+export interface Wanted {
+  count: number;
+  seed: string;
+  /** The classes to make, of conditional models. */
+  conditions: Int32Array | undefined;
+}
+
+const piece = 250;
+
+/** Runs a maker of batches until there are as many examples as wanted. */
+async function inBatches(
+  { shape }: DistillData,
+  { count, seed, conditions }: Wanted,
+  make: (z: tf.Tensor, condition: tf.Tensor | undefined) => Promise<tf.Tensor> | tf.Tensor,
+): Promise<Examples> {
+  const size = shape.reduce((product, n) => product * n, 1);
+  const values = new Float32Array(count * size);
+  const latent = random(seed).fork("latent");
+  for (let from = 0; from < count; from += piece) {
+    const rows = Math.min(piece, count - from);
+    const z = tf.tensor(latent.fork(from).normal(rows * size), [rows, ...shape]);
+    const condition = conditions && tf.tensor1d(conditions.subarray(from, from + rows), "int32");
+    const made = await make(z, condition);
+    values.set(await made.data(), from * size);
+    tf.dispose(condition ? [z, made, condition] : [z, made]);
+  }
+  return { values, count, labels: conditions };
+}
+
+/** Samples of a one-step generator that starts at a noise level. */
+export function drawStudent(
+  net: Net,
+  sigmaMax: number,
+  data: DistillData,
+  wanted: Wanted,
+): Promise<Examples> {
+  const generator = oneStepGenerator(net, { sigmaMax });
+  return inBatches(data, wanted, (z, condition) => tf.tidy(() => generator.generate(z, condition)));
+}
+
+/** Samples of a teacher by Heun's method from the same noise. */
+export function drawTeacher(
+  teacher: Denoiser,
+  range: readonly [min: number, max: number],
+  steps: number,
+  data: DistillData,
+  wanted: Wanted,
+): Promise<Examples> {
+  const sigmas = karrasGrid(steps, { min: range[0], max: range[1] });
+  return inBatches(data, wanted, async (z, condition) => {
+    const start = tf.mul(sigmas[0]!, z);
+    try {
+      return await sample(teacher, z.shape, { sigmas, start, ...(condition && { condition }) });
+    } finally {
+      start.dispose();
+    }
+  });
+}

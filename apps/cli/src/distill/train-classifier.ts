@@ -1,0 +1,170 @@
+import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { createImageClassifier, type ImageClassifier } from "@fdiv/models";
+import { adamW, crossEntropy } from "@fdiv/tensor-core";
+import { openSafetensors, writeSafetensors } from "@fdiv/tensor-core/node";
+import { schedule, shuffledBatches, train } from "@fdiv/trainer";
+import { openRun } from "@fdiv/trainer/node";
+import * as tf from "@tensorflow/tfjs-core";
+import { Interrupted } from "../failure.ts";
+import type { Session } from "../session.ts";
+import type { DistillData, Examples } from "./distill-data.ts";
+import type { DistillConfig } from "./distill-schema.ts";
+
+/** Examples held out to say how good the classifier is: a tenth, at most 2000. */
+const heldOut = ({ size }: DistillData): number => Math.min(2000, Math.floor(size / 10));
+
+/** Runs f over examples in pieces and joins the rows that it gives. */
+export function inPieces(
+  { values, count }: Pick<Examples, "values" | "count">,
+  shape: readonly number[],
+  f: (x: tf.Tensor, from: number) => tf.Tensor,
+  piece = 250,
+): Float32Array {
+  const size = shape.reduce((product, n) => product * n, 1);
+  const parts: Float32Array[] = [];
+  for (let from = 0; from < count; from += piece) {
+    const rows = Math.min(piece, count - from);
+    const out = tf.tidy(() =>
+      f(tf.tensor(values.subarray(from * size, (from + rows) * size), [rows, ...shape]), from),
+    );
+    parts.push(Float32Array.from(out.dataSync()));
+    out.dispose();
+  }
+  const joined = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
+}
+
+/** The class that each example is taken for. */
+export function classify(
+  classifier: ImageClassifier,
+  examples: Examples,
+  shape: readonly number[],
+): Int32Array {
+  const best = inPieces(examples, shape, (x) => tf.cast(tf.argMax(classifier.logits(x), 1), "float32"));
+  return Int32Array.from(best);
+}
+
+function accuracyOf(classifier: ImageClassifier, data: DistillData): number {
+  const held = data.take(0, heldOut(data));
+  const found = classify(classifier, held, data.shape);
+  return found.reduce((right, label, i) => right + Number(label === held.labels![i]), 0) / held.count;
+}
+
+async function restored(classifier: ImageClassifier, file: string): Promise<void> {
+  const saved = await openSafetensors(file);
+  try {
+    for (const [name, variable] of classifier.parameters) {
+      const values = await saved.readFloat32(name);
+      tf.tidy(() => variable.assign(tf.tensor(values, variable.shape)));
+    }
+  } finally {
+    await saved.close();
+  }
+}
+
+/**
+ * The small classifier whose features samples are measured by: trained once on the data's labels, kept in the run.
+ *
+ * @returns with its accuracy on examples it was not trained on
+ */
+export async function obtainClassifier(
+  config: DistillConfig,
+  data: DistillData,
+  session: Session,
+  resume: boolean,
+): Promise<{ classifier: ImageClassifier; accuracy: number }> {
+  const { steps, batchSize, learningRate, blockChannels, features } = config.evaluation.classifier;
+  const { output, seed } = config;
+  const classifier = createImageClassifier({
+    classes: data.classes,
+    channels: data.shape[2]!,
+    blockChannels,
+    features,
+    seed: `classifier ${seed}`,
+  });
+  const directory = join(output, "classifier");
+  const file = join(directory, "model.safetensors");
+  if (resume && existsSync(file)) {
+    await restored(classifier, file);
+    return { classifier, accuracy: accuracyOf(classifier, data) };
+  }
+  const first = heldOut(data);
+  const optimizer = adamW();
+  const store = await openRun({
+    directory,
+    parameters: classifier.parameters,
+    optimizer,
+    config: config.evaluation.classifier,
+    fingerprint: createHash("sha256")
+      .update(JSON.stringify([config.evaluation.classifier, seed, data.fingerprint]))
+      .digest("hex"),
+    resume,
+    keep: 1,
+    tell: session.warn,
+  });
+  try {
+    const result = await train({
+      parameters: classifier.parameters,
+      optimizer,
+      batches: shuffledBatches({
+        rows: Array.from({ length: data.size - first }, (_, i) => first + i),
+        batchSize,
+        seed,
+        lengthOf: () => 1,
+        collate: (places) => places,
+      }),
+      loss(places) {
+        const rows = places.map((place) => data.take(place, 1));
+        const size = rows[0]!.values.length;
+        const values = new Float32Array(rows.length * size);
+        rows.forEach((row, i) => {
+          values.set(row.values, i * size);
+        });
+        const x = tf.tensor(values, [rows.length, ...data.shape]);
+        const labels = tf.tensor1d(
+          rows.map((row) => row.labels![0]!),
+          "int32",
+        );
+        return { loss: tf.sum(crossEntropy(classifier.logits(x), labels)) as tf.Scalar };
+      },
+      examples: (places) => places.length,
+      steps,
+      learningRate,
+      schedule: schedule({ kind: "cosine", steps, warmup: 0.02 }),
+      gradientClip: 5,
+      checkpointEvery: config.checkpointEvery,
+      store,
+      resume,
+      signal: session.signal,
+      callbacks: session.progress({ label: "classifier" }),
+    });
+    if (result.stopped === "interrupted")
+      throw new Interrupted(
+        `Stopped after step ${result.steps} of ${steps} of the classifier; everything is saved in ${output}. Add --resume to go on.`,
+      );
+    await writeSafetensors(
+      file,
+      [...classifier.parameters].map(([name, variable]) => ({
+        name,
+        dtype: "F32" as const,
+        shape: variable.shape,
+        data: async () => (await variable.data()) as Float32Array,
+      })),
+    );
+    return { classifier, accuracy: accuracyOf(classifier, data) };
+  } catch (error) {
+    classifier.dispose();
+    await store.failure(error);
+    throw error;
+  } finally {
+    optimizer.dispose();
+    await store.close();
+  }
+}
