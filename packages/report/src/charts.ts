@@ -115,7 +115,12 @@ export function frontier(
 }
 
 /** Accuracy against confidence, with the diagonal of perfect calibration; dots grow with their counts. */
-export function reliability(caption: string, bins: readonly Bin[], colour: string): string {
+export function reliability(
+  caption: string,
+  bins: readonly Bin[],
+  colour: string,
+  [confidence, accuracy]: readonly [string, string] = ["confidence", "accuracy"],
+): string {
   const filled = bins.filter(({ count }) => count > 0);
   if (filled.length === 0) return "";
   return figure(
@@ -132,9 +137,38 @@ export function reliability(caption: string, bins: readonly Bin[], colour: strin
       Plot.dot(filled, { x: "confidence", y: "accuracy", r: "count", fill: colour, fillOpacity: 0.7 }),
     ],
     {
-      x: { label: "confidence", domain: [0, 1], grid: true },
-      y: { label: "accuracy", domain: [0, 1], grid: true },
+      x: { label: confidence, domain: [0, 1], grid: true },
+      y: { label: accuracy, domain: [0, 1], grid: true },
       r: { range: [2, 9] },
+    },
+  );
+}
+
+/** Points of two dimensions by how many fall into each hexagon; empty when there is nothing to draw. */
+export function density(
+  caption: string,
+  points: readonly (readonly number[])[],
+  [xDomain, yDomain]: readonly [readonly [number, number], readonly [number, number]],
+): string {
+  const shown = points.filter(
+    ([x, y]) => x! >= xDomain[0] && x! <= xDomain[1] && y! >= yDomain[0] && y! <= yDomain[1],
+  );
+  if (shown.length === 0) return "";
+  const left = points.length - shown.length;
+  return figure(
+    left > 0 ? `${caption} (${left} of ${points.length} lie outside)` : caption,
+    [
+      Plot.dot(
+        shown,
+        Plot.hexbin({ r: "count", fill: "count" }, { x: (p) => p[0], y: (p) => p[1], binWidth: 9 }),
+      ),
+    ],
+    {
+      height: 400,
+      x: { label: null, domain: [...xDomain], grid: true },
+      y: { label: null, domain: [...yDomain], grid: true },
+      r: { range: [0, 4.6] },
+      color: { scheme: "viridis", reverse: true },
     },
   );
 }

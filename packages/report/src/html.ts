@@ -43,5 +43,6 @@ figure { margin: 0; background: var(--card); border: 1px solid var(--line); bord
 figcaption { font-size: .85rem; font-weight: 600; margin-bottom: .3rem; } svg { width: 100%; height: auto; color: var(--ink); font-family: inherit; }
 .legend { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; font-size: .88rem; margin: .5rem 0 1rem; }
 .legend i { display: inline-block; width: .8em; height: .8em; border-radius: 50%; margin-right: .4em; }
+img.pixels { width: 100%; image-rendering: pixelated; display: block; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: .8rem; }
 `;

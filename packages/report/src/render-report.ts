@@ -1,4 +1,5 @@
 import { type Colours, coloursOf, frontier, legend, lines, type Point, reliability } from "./charts.ts";
+import { densities, measures, pictures, ratioCalibrations } from "./generator-sections.ts";
 import { escapeHtml, section, style, table } from "./html.ts";
 import { divergenceOf, type Estimated, type Range, type RunData } from "./run-data.ts";
 
@@ -66,6 +67,16 @@ const curves = [
   ["gradient norm", "before clipping", "gradientNorm"],
   ["learning rate", "", "learningRate"],
   ["saturated scores", "a pair", "saturated"],
+  ["distribution matching", "", "matchingLoss"],
+  ["adversarial loss", "nats", "adversarialLoss"],
+  ["discriminator", "nats", "discriminatorLoss"],
+  ["discriminator's accuracy", "share", "discriminatorAccuracy"],
+  ["variance of the weights", "Var(h)/E(h)²", "weightVariance"],
+  ["effective samples", "of the batch", "effectiveSamples"],
+  ["mean ratio", "p/q", "meanRatio"],
+  ["ratios that were clamped", "share", "clampedRatios"],
+  ["generator's mean", "", "outputMean"],
+  ["generator's deviation", "", "outputDeviation"],
 ] as const;
 
 function training(runs: readonly RunData[], colours: Colours): string {
@@ -218,8 +229,15 @@ export function renderReport(
   const report = runs.find(({ dataReport }) => dataReport)?.dataReport;
   const body = [
     section(
+      "Measures",
+      measures(runs),
+      "Only rows of equal counts compare; the real row is what as many other real examples score.",
+    ),
+    section("Images", pictures(runs)),
+    section("Densities", densities(runs)),
+    section(
       "Summary",
-      summary(runs),
+      runs.some(({ evaluation }) => evaluation.generator) ? "" : summary(runs),
       "Brackets are 95 % intervals, ± half of one. Rewards are of samples at temperature 1.",
     ),
     section(
@@ -233,6 +251,11 @@ export function renderReport(
       "Both falling together is likelihood displacement: margins grow while the answers themselves fade.",
     ),
     section("Calibration", calibration(runs, byDivergence)),
+    section(
+      "Calibration of the ratio",
+      ratioCalibrations(runs, byRun),
+      "Among real and generated examples noised alike: on the diagonal the discriminator's ratio is the true one.",
+    ),
     section("Samples", samples(runs), "The same prompt, a column a run; the reward in brackets."),
     section("Data", report ? `<pre>${escapeHtml(report)}</pre>` : ""),
     section("What differs between the runs", differences(runs)),

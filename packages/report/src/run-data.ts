@@ -9,6 +9,7 @@ export interface RunData {
   samples: { prompt: string; completion: string; reward?: number }[];
   evaluation: Evaluation;
   dataReport?: string;
+  pictures?: Picture[];
   /** What was missing or malformed. */
   notes: string[];
 }
@@ -32,7 +33,23 @@ export interface Bin {
   accuracy: number;
 }
 
+/** A PNG of a run. */
+export interface Picture {
+  name: string;
+  png: Uint8Array;
+}
+
+/** How a generator's samples measure, beside its teacher's and real ones. */
+export interface GeneratorEvaluation {
+  rows: { name: string; samples: number; figures: Record<string, number> }[];
+  /** A learned density ratio's calibration, by noise level. */
+  calibration?: { name: string; ece: number; bins: Bin[] }[];
+  /** Samples of two dimensions. */
+  points?: { name: string; points: number[][] }[];
+}
+
 export interface Evaluation {
+  generator?: GeneratorEvaluation;
   reward?: Range;
   entropy?: Range;
   klToReference?: Estimated;

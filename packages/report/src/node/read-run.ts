@@ -1,6 +1,6 @@
-import { open, readFile, stat } from "node:fs/promises";
+import { open, readdir, readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import type { RunData } from "../run-data.ts";
+import type { Evaluation, GeneratorEvaluation, Picture, RunData } from "../run-data.ts";
 
 const maxBytes = 1 << 28;
 const maxSamples = 1000;
@@ -65,8 +65,64 @@ const numeric = (record: Record<string, unknown>): Record<string, number> =>
     Object.entries(record).filter((entry): entry is [string, number] => typeof entry[1] === "number"),
   );
 
+const maxPictures = 24;
+const maxPictureBytes = 1 << 23;
+const pngSignature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+
+/** The PNG files of images/, by name. */
+async function pictures(directory: string, notes: string[]): Promise<Picture[]> {
+  const names = (await readdir(join(directory, "images")).catch(() => [] as string[]))
+    .filter((name) => name.endsWith(".png"))
+    .sort();
+  if (names.length > maxPictures)
+    notes.push(`images/: the first ${maxPictures} of ${names.length} are shown`);
+  const found: Picture[] = [];
+  for (const name of names.slice(0, maxPictures)) {
+    const path = join(directory, "images", name);
+    const { size } = await stat(path);
+    const png = size <= maxPictureBytes ? await readFile(path) : Buffer.alloc(0);
+    if (png.subarray(0, 8).equals(pngSignature)) found.push({ name: name.slice(0, -4), png });
+    else notes.push(`images/${name} is no PNG, or larger than ${maxPictureBytes} bytes`);
+  }
+  return found;
+}
+
+const isFigures = (value: unknown): value is Record<string, number> =>
+  isRecord(value) && Object.values(value).every((figure) => typeof figure === "number" || figure === null);
+
+/** An evaluation whose generator's part has the shape that is drawn, or none. */
+function checkedEvaluation(json: Record<string, unknown>, notes: string[]): Evaluation {
+  const { generator, ...rest } = json;
+  if (generator === undefined) return rest;
+  const { rows, calibration = [], points = [] } = isRecord(generator) ? generator : {};
+  const isRow = (row: unknown): boolean =>
+    isRecord(row) &&
+    typeof row.name === "string" &&
+    typeof row.samples === "number" &&
+    isFigures(row.figures);
+  const isSource = (source: unknown): boolean =>
+    isRecord(source) &&
+    typeof source.name === "string" &&
+    Array.isArray(source.points) &&
+    source.points.every((point) => Array.isArray(point) && point.length === 2);
+  const isCalibration = (one: unknown): boolean =>
+    isRecord(one) && typeof one.name === "string" && Array.isArray(one.bins) && one.bins.every(isFigures);
+  const fits =
+    Array.isArray(rows) &&
+    rows.every(isRow) &&
+    Array.isArray(points) &&
+    points.every(isSource) &&
+    Array.isArray(calibration) &&
+    calibration.every(isCalibration);
+  if (!fits) {
+    notes.push("evaluation.json: generator is malformed");
+    return rest;
+  }
+  return { ...rest, generator: generator as unknown as GeneratorEvaluation };
+}
+
 /**
- * Reads a run directory tolerantly: config.json, metrics.jsonl, samples.jsonl, evaluation.json, data-report.txt, of which any may be
+ * Reads a run directory tolerantly: config.json, metrics.jsonl, samples.jsonl, evaluation.json, data-report.txt, images/, of which any may be
  * missing, cut or malformed, which is noted.
  *
  * @throws RunReadError when the directory does not exist or holds none of them
@@ -110,7 +166,8 @@ export async function readRun(directory: string): Promise<RunData> {
             ]
           : [],
       ),
-    evaluation: json(evaluation, "evaluation.json", notes),
+    evaluation: checkedEvaluation(json(evaluation, "evaluation.json", notes), notes),
+    pictures: await pictures(directory, notes),
     ...(dataReport !== undefined && { dataReport }),
     notes,
   };
