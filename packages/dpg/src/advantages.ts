@@ -69,15 +69,23 @@ export function generalisedAdvantages(
   return { advantages, returns: advantages.map((a, t) => a + values[t]!) };
 }
 
+/** 1/√(variance + 10⁻⁸), what brings a batch to variance 1; 0 for one without spread. */
+export function whiteningScale(values: ArrayLike<number>): number {
+  const count = values.length;
+  let mean = 0;
+  for (let i = 0; i < count; i++) mean += values[i]! / count;
+  let squares = 0;
+  for (let i = 0; i < count; i++) squares += (values[i]! - mean) ** 2;
+  const variance = squares / Math.max(1, count - 1);
+  return variance > 0 ? 1 / Math.sqrt(variance + 1e-8) : 0;
+}
+
 /**
  * Advantages brought to variance 1 and, unless the mean is kept, to mean 0 over the batch; those of a batch without spread become 0.
  */
 export function whiten(advantages: ArrayLike<number>, options: { keepMean?: boolean } = {}): Float64Array {
-  const count = advantages.length;
   const values = Float64Array.from(Array.from(advantages));
-  if (count === 0) return values;
-  const mean = values.reduce((sum, x) => sum + x, 0) / count;
-  const variance = values.reduce((sum, x) => sum + (x - mean) ** 2, 0) / Math.max(1, count - 1);
-  const scale = variance > 0 ? 1 / Math.sqrt(variance + 1e-8) : 0;
+  const mean = values.reduce((sum, x) => sum + x, 0) / Math.max(1, values.length);
+  const scale = whiteningScale(values);
   return values.map((x) => (x - mean) * scale + (options.keepMean ? mean : 0));
 }

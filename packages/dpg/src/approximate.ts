@@ -1,10 +1,11 @@
 import { type Divergence, forwardKl } from "@fdiv/divergences";
-import { adamW, clipByGlobalNormAsync, type Random, random, valueAndGradients } from "@fdiv/tensor-core";
+import { adamW, clipByGlobalNormAsync, type Random, random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkZeros } from "./admissibility.ts";
 import { type ApproximateOptions, settle } from "./approximate-options.ts";
 import { addToRunning, type RunningMean, runningValue } from "./baseline.ts";
-import { dpgLoss, type EstimatorBatch, estimator, logTargets } from "./estimator.ts";
+import { contextsOf } from "./context-order.ts";
+import { type EstimatorBatch, estimator, logTargets } from "./estimator.ts";
 import { asFeature } from "./feature.ts";
 import { checkSampledLogProbs } from "./law.ts";
 import { estimateMeasures, estimateToTarget, estimateUnderPolicy } from "./measures.ts";
@@ -24,6 +25,8 @@ import {
   type Snapshot,
   scoreOutcomes,
 } from "./policy.ts";
+import { policyGradient } from "./policy-gradient.ts";
+import { assignParameters, withPrefix } from "./state-tensors.ts";
 import type { StepRow } from "./step-row.ts";
 import type { Target } from "./target.ts";
 
@@ -53,54 +56,6 @@ export interface Approximation extends AsyncIterableIterator<StepRow> {
   state(): ApproximateState;
   /** Frees the optimiser's moments, unless it was given, and the proposal's copy; the policy stays. */
   dispose(): void;
-}
-
-const withPrefix = (prefix: string, tensors: ReadonlyMap<string, tf.Tensor>): Map<string, tf.Tensor> =>
-  new Map(
-    [...tensors]
-      .filter(([name]) => name.startsWith(prefix))
-      .map(([name, x]) => [name.slice(prefix.length), x]),
-  );
-
-/** Which contexts a step takes: each order of all of them is gone through before the next. */
-function contextsOf(step: number, perStep: number, count: number, root: Random): number[] {
-  return Array.from({ length: perStep }, (_, i) => {
-    const place = step * perStep + i;
-    return count === 1
-      ? 0
-      : root.fork(`order ${Math.floor(place / count)}`).permutation(count)[place % count]!;
-  });
-}
-
-/** Σᵢ cᵢ·∇log π(xᵢ)/n, a chunk of samples at a time, and the log-probabilities met on the way. */
-async function policyGradient<X, C>(
-  policy: ApproximateOptions<X, C>["policy"],
-  outcomes: readonly X[],
-  contexts: readonly C[],
-  coefficients: Float64Array,
-  chunk: number,
-): Promise<{ gradients: Map<string, tf.Tensor>; logProbs: Float64Array }> {
-  const total = outcomes.length;
-  const logProbs = new Float64Array(total);
-  const gradients = new Map<string, tf.Tensor>();
-  for (let from = 0; from < total; from += chunk) {
-    const to = Math.min(total, from + chunk);
-    let seen: tf.Tensor | undefined;
-    const part = valueAndGradients(() => {
-      const scored = policy.logProbs(outcomes.slice(from, to), contexts.slice(from, to));
-      seen = tf.keep(tf.clone(scored));
-      return tf.div(tf.sum(dpgLoss(scored, coefficients.subarray(from, to))), total) as tf.Scalar;
-    }, policy.parameters);
-    part.value.dispose();
-    logProbs.set(await seen!.data(), from);
-    seen!.dispose();
-    for (const [name, gradient] of part.gradients) {
-      const before = gradients.get(name);
-      gradients.set(name, before ? tf.add(before, gradient) : gradient);
-      if (before) tf.dispose([before, gradient]);
-    }
-  }
-  return { gradients, logProbs };
 }
 
 /**
@@ -143,11 +98,7 @@ export function approximate<X, C = undefined>(
     progress.partition.forEach((sum, c) => {
       sums[c] = sum && { ...sum };
     });
-    for (const [name, tensor] of withPrefix("policy.", tensors)) {
-      const variable = policy.parameters.get(name);
-      if (!variable) throw new RangeError(`approximate: the state has a parameter ${name}, the policy none.`);
-      if (variable !== tensor) variable.assign(tensor);
-    }
+    assignParameters("approximate", policy.parameters, withPrefix("policy.", tensors));
     optimizer.load({
       tensors: withPrefix("optimizer.", tensors),
       iteration: progress.optimizerIteration,

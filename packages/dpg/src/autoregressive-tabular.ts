@@ -7,6 +7,14 @@ import { drawIndex, tabularDistribution } from "./tabular.ts";
 export interface AutoregressiveTabularPolicy
   extends Policy<readonly number[], undefined>,
     Enumerable<readonly number[], undefined> {
+  /** How many prefixes there are that a token may follow. */
+  readonly prefixes: number;
+  /** ln probability of each token [tokens], differentiable; the prefix before it and the outcome that it belongs to, by number. */
+  tokens(outcomes: readonly (readonly number[])[]): {
+    logProbs: tf.Tensor1D;
+    prefixes: Int32Array;
+    sequences: Int32Array;
+  };
   logProbs(outcomes: readonly (readonly number[])[]): tf.Tensor1D;
   snapshot(parameters?: ReadonlyMap<string, tf.Tensor>): Snapshot<readonly number[], undefined>;
   dispose(): void;
@@ -44,13 +52,20 @@ export function autoregressiveTabularPolicy(options: {
     });
   };
 
+  const tokensOf = (table: tf.Tensor, outcomes: readonly (readonly number[])[]) => {
+    const cells = Int32Array.from(outcomes.flatMap(cellsOf));
+    const sequences = Int32Array.from(outcomes.flatMap((sequence, i) => sequence.map(() => i)));
+    const logProbs = tf.tidy(() => {
+      const flat = tf.reshape(logSoftmax(table), [prefixes * vocabulary, 1]);
+      return tf.reshape(gatherRows(flat, tf.tensor1d(cells, "int32")), [cells.length]) as tf.Tensor1D;
+    });
+    return { logProbs, prefixes: cells.map((cell) => Math.floor(cell / vocabulary)), sequences };
+  };
+
   const scored = (table: tf.Tensor, outcomes: readonly (readonly number[])[]): tf.Tensor1D =>
     tf.tidy(() => {
-      const cells = outcomes.flatMap(cellsOf);
-      const owners = outcomes.flatMap((sequence, i) => sequence.map(() => i));
-      const flat = tf.reshape(logSoftmax(table), [prefixes * vocabulary, 1]);
-      const tokens = tf.reshape(gatherRows(flat, tf.tensor1d(cells, "int32")), [cells.length]);
-      return segmentSum(tokens, tf.tensor1d(owners, "int32"), outcomes.length);
+      const { logProbs, sequences } = tokensOf(table, outcomes);
+      return segmentSum(logProbs, tf.tensor1d(sequences, "int32"), outcomes.length);
     });
 
   function sampled(table: tf.Tensor, count: number, random: Random): Samples<readonly number[]> {
@@ -87,7 +102,9 @@ export function autoregressiveTabularPolicy(options: {
   }
 
   return {
+    prefixes,
     parameters: new Map([["logits", logits]]),
+    tokens: (outcomes) => tokensOf(logits, outcomes),
     sample: (contexts, random) => sampled(logits, contexts.length, random),
     logProbs: (outcomes) => scored(logits, outcomes),
     support: () => listed([]),

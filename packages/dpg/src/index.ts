@@ -1,3 +1,4 @@
+export type { ActorCritic, TokenReference, TokenScores } from "./actor-critic.ts";
 export { checkZeros, InfiniteDivergenceError, toleratesZeros } from "./admissibility.ts";
 export { type Advantages, generalisedAdvantages, whiten } from "./advantages.ts";
 export { type ApproximateState, type Approximation, approximate } from "./approximate.ts";
@@ -68,7 +69,10 @@ export {
   type Samples,
   type Snapshot,
 } from "./policy.ts";
-export { type PpoLoss, ppoLoss, valueLoss } from "./ppo.ts";
+export { type PpoRun, type PpoState, ppo } from "./ppo.ts";
+export { type PpoLoss, ppoLoss, valueLoss } from "./ppo-loss.ts";
+export type { PpoOptions } from "./ppo-options.ts";
+export { flatPpoMetrics, type PpoRow } from "./ppo-row.ts";
 export {
   type AcceptancePoint,
   acceptanceCurve,
@@ -87,6 +91,7 @@ export {
   tabularDistribution,
   tabularPolicy,
 } from "./tabular.ts";
+export { type TabularActorCritic, tabularActorCritic } from "./tabular-actor-critic.ts";
 export {
   type BasedTarget,
   type ConstrainedTarget,

@@ -2,7 +2,7 @@ import { type Divergence, reverseKl } from "@fdiv/divergences";
 import * as tf from "@tensorflow/tfjs-core";
 import { InfiniteDivergenceError } from "./admissibility.ts";
 import { sequenceRanges } from "./advantages.ts";
-import { continuedExp } from "./ppo.ts";
+import { continuedExp } from "./ppo-loss.ts";
 import { checkNumbers } from "./weights.ts";
 
 // Estimators of KL(π‖ref) from samples of π, l = log π − log ref (Schulman 2020, "Approximating KL divergence"), elementwise. What is
@@ -35,17 +35,20 @@ export function k3(logProbs: tf.Tensor1D, referenceLogProbs: tf.Tensor1D): tf.Te
  * the gradient of k2. Its value means nothing.
  *
  * @param logProbs log π of whole sequences [sequences], or of tokens [tokens] for the sum of the tokens' divergences
+ * @param sampledLogProbs log π_old where the samples are of an older policy: the loss is s(l)·π/π_old then, with the same mean gradient
  */
 export function divergencePenalty(
   logProbs: tf.Tensor1D,
   referenceLogProbs: tf.Tensor1D,
   divergence: Divergence = reverseKl,
+  sampledLogProbs?: tf.Tensor1D,
 ): tf.Tensor1D {
   const constant = tf.customGrad((...x) => ({
     value: divergence.score(tf.sub(x[0] as tf.Tensor, x[1] as tf.Tensor)),
     gradFunc: () => [tf.zerosLike(x[0] as tf.Tensor), tf.zerosLike(x[1] as tf.Tensor)],
   }));
-  return tf.mul(constant(logProbs, referenceLogProbs), logProbs);
+  const measure = sampledLogProbs ? continuedExp(tf.sub(logProbs, sampledLogProbs)) : logProbs;
+  return tf.mul(constant(logProbs, referenceLogProbs), measure);
 }
 
 /**

@@ -1,211 +1,262 @@
 import "@tensorflow/tfjs";
-import { forwardKl, jensenShannon, reverseKl, squaredHellinger } from "@fdiv/divergences";
-import { valueAndGradients } from "@fdiv/tensor-core";
+import { alpha, type Divergence, jensenShannon, reverseKl } from "@fdiv/divergences";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import {
   adaptiveKlCoefficient,
-  divergencePenalty,
-  exactEstimator,
-  fixedKlCoefficient,
-  generalisedAdvantages,
-  InfiniteDivergenceError,
-  k1,
-  k2,
-  k3,
-  penalisedRewards,
-  ppoLoss,
-  tabularDistribution,
-  tabularPolicy,
-  valueLoss,
-  whiten,
+  feature,
+  LawMismatchError,
+  type PpoOptions,
+  type PpoRow,
+  type PpoState,
+  ppo,
+  type TabularActorCritic,
+  tabularActorCritic,
 } from "./index.ts";
+
+type Sequence = readonly number[];
+type Options = PpoOptions<Sequence>;
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
 });
 
-const policyTable = tabularDistribution([1, 2, 3, 4]).table();
-const referenceTable = tabularDistribution([3, 2, 2, 1]).table();
-const states = [0, 1, 2, 3];
+const start = Float32Array.from({ length: 13 * 3 }, (_, i) => Math.sin(2 * i));
+const made = () => tabularActorCritic({ vocabulary: 3, length: 3, end: 0, logits: start });
+/** Ones are good, twos bad, and a pair of ones better than two apart. */
+const reward = (x: Sequence): number =>
+  x.filter((token) => token === 1).length -
+  0.5 * x.filter((token) => token === 2).length +
+  (x[0] === 1 && x[1] === 1 ? 0.5 : 0);
 
-/** Σ_x π(x)·∇ of a per-sample loss, with respect to the logits: its mean gradient on-policy. */
-function meanGradient(loss: (logProbs: tf.Tensor1D, reference: tf.Tensor1D) => tf.Tensor1D): number[] {
-  const policy = tabularPolicy({ outcomes: 4, logits: [Array.from(policyTable)] });
-  const masses = tf.tensor1d(Array.from(policyTable, Math.exp));
-  const { gradients } = valueAndGradients(() => {
-    const logProbs = policy.logProbs(
-      states,
-      states.map(() => undefined),
-    );
-    return tf.sum(tf.mul(masses, loss(logProbs, tf.tensor1d([...referenceTable])))) as tf.Scalar;
-  }, policy.parameters);
-  return Array.from(gradients.get("logits")!.dataSync());
+async function all(run: AsyncIterable<PpoRow>): Promise<PpoRow[]> {
+  const rows: PpoRow[] = [];
+  for await (const row of run) rows.push(row);
+  return rows;
 }
-const close = (found: ArrayLike<number>, truth: ArrayLike<number>, digits = 5) =>
-  Array.from(truth).forEach((x, i) => {
-    expect(found[i]).toBeCloseTo(x, digits);
-  });
-const problem = { logPolicy: policyTable, logScores: referenceTable };
+const logTable = ({ policy }: TabularActorCritic): number[] =>
+  Array.from(policy.logProbs(policy.support(undefined)).dataSync());
 
-describe("k1, k2 and k3 as losses", () => {
-  it("k1 has no gradient in the mean, k2 that of KL(π‖ref), k3 that of KL(ref‖π)", () => {
-    close(meanGradient(k1), [0, 0, 0, 0]);
-    close(meanGradient(k2), exactEstimator(problem, { divergence: reverseKl }).gradient);
-    close(meanGradient(k3), exactEstimator(problem, { divergence: forwardKl }).gradient);
-  });
-
-  it("as values k1 and k3 are unbiased, k2 is not; no k3 is negative, none overflows", () => {
-    const [p, q] = [tf.tensor1d([...policyTable]), tf.tensor1d([...referenceTable])];
-    const mean = (x: tf.Tensor) =>
-      Array.from(x.dataSync()).reduce((sum, v, i) => sum + v * Math.exp(policyTable[i]!), 0);
-    const truth = exactEstimator(problem, { divergence: reverseKl }).divergence;
-    expect(mean(k1(p, q))).toBeCloseTo(truth, 5);
-    expect(mean(k3(p, q))).toBeCloseTo(truth, 5);
-    expect(Math.abs(mean(k2(p, q)) - truth)).toBeGreaterThan(0.01);
-    const far = tf.variable(tf.tensor1d([-500, 0, 500]));
-    const { value, gradients } = valueAndGradients(
-      () => tf.sum(k3(far, tf.zeros([3]) as tf.Tensor1D)) as tf.Scalar,
-      new Map([["x", far]]),
-    );
-    expect(Number.isFinite(value.dataSync()[0])).toBe(true);
-    const slopes = gradients.get("x")!.dataSync();
-    expect(slopes.every(Number.isFinite)).toBe(true);
-    expect(slopes[0]).toBeLessThan(-1);
-    expect(
-      k3(far, tf.zeros([3]))
-        .dataSync()
-        .every((x) => x >= 0),
-    ).toBe(true);
-  });
-
-  it.each([reverseKl, forwardKl, jensenShannon, squaredHellinger])(
-    "$name in the loss has its own gradient in the mean",
-    (d) => {
-      close(
-        meanGradient((p, q) => divergencePenalty(p, q, d)),
-        exactEstimator(problem, { divergence: d }).gradient,
-      );
-    },
-  );
-});
-
-describe("divergence in the reward", () => {
-  const batch = {
-    scores: [2, -1],
-    logProbs: [-1, -2, -0.5, -1],
-    referenceLogProbs: [-1.5, -1, -1, -1],
-    sequences: [0, 0, 1, 1],
-  };
-  it("k1 of each token, the score on the last", () => {
-    close(penalisedRewards(batch, { coefficient: 0.1 }), [-0.05, 0.1 + 2, -0.05, -1], 12);
-  });
-  it("any f, of each token or of the sequence", () => {
-    const s = jensenShannon.score;
-    close(
-      penalisedRewards(batch, { coefficient: 0.1, divergence: jensenShannon }),
-      [-0.1 * s(0.5), 2 - 0.1 * s(-1), -0.1 * s(0.5), -1],
-      12,
-    );
-    close(
-      penalisedRewards(batch, { coefficient: 0.1, divergence: jensenShannon, per: "sequence" }),
-      [0, 2 - 0.1 * s(-0.5), 0, -1 - 0.1 * s(0.5)],
-      12,
-    );
-  });
-  it("refuses what can't be", () => {
-    const zero = { ...batch, referenceLogProbs: [-1 / 0, -1, -1, -1] };
-    expect(() => penalisedRewards(zero, { coefficient: 0.1 })).toThrow(InfiniteDivergenceError);
-    expect(penalisedRewards(zero, { coefficient: 0.1, divergence: jensenShannon })[0]).toBeCloseTo(
-      -0.1 * Math.LN2,
-      12,
-    );
-    expect(() => penalisedRewards({ ...batch, sequences: [0, 1, 0, 1] }, { coefficient: 1 })).toThrow(
-      /do not lie together/,
-    );
-    expect(() => penalisedRewards({ ...batch, scores: [1] }, { coefficient: 1 })).toThrow(/1 scores for 2/);
-  });
-});
-
-describe("advantages", () => {
-  it("λ = 1: what is still to come, less the value; a bootstrap goes on where a sequence was cut off", () => {
-    const tokens = { rewards: [1, 2, 3], values: [0.5, 0.25, 0.125], sequences: [4, 4, 4] };
-    close(generalisedAdvantages(tokens, { lambda: 1 }).advantages, [5.5, 4.75, 2.875], 12);
-    close(
-      generalisedAdvantages({ ...tokens, bootstrap: [10] }, { lambda: 1 }).advantages,
-      [15.5, 14.75, 12.875],
-      12,
-    );
-    close(generalisedAdvantages(tokens, { lambda: 0 }).advantages, [0.75, 1.875, 2.875], 12);
-    expect(() => generalisedAdvantages({ ...tokens, bootstrap: [] })).toThrow(/0 bootstrap values for 1/);
-    expect(() => generalisedAdvantages(tokens, { lambda: 2 })).toThrow(/lambda is 2/);
-  });
-  it("whitened: mean 0 and variance 1, the order kept; nothing of nothing", () => {
-    const white = whiten([1, 2, 3, 6]);
-    expect(white.reduce((a, b) => a + b, 0)).toBeCloseTo(0, 12);
-    expect(white.reduce((a, b) => a + b * b, 0) / 3).toBeCloseTo(1, 6);
-    expect(Array.from(whiten([2, 2]))).toEqual([0, 0]);
-    expect(whiten([2, 4], { keepMean: true }).reduce((a, b) => a + b, 0)).toBeCloseTo(6, 12);
-    expect(whiten([]).length).toBe(0);
-  });
-});
-
-describe("PPO's loss", () => {
-  it("at the start is the policy gradient, and has no gradient beyond the clip", () => {
-    const logProbs = tf.variable(tf.tensor1d([-1, -1, -1]));
-    const run = (moves: number[]) =>
-      valueAndGradients(
-        () =>
-          tf.sum(
-            ppoLoss({
-              logProbs,
-              oldLogProbs: tf.tensor1d(moves.map((x) => -1 - x)),
-              advantages: tf.tensor1d([1, -2, 3]),
-            }).loss,
-          ) as tf.Scalar,
-        new Map([["x", logProbs]]),
-      )
-        .gradients.get("x")!
-        .dataSync();
-    close(run([0, 0, 0]), [-1, 2, -3]);
-    close(run([0.5, -0.5, -0.5]), [0, 0, -3 * Math.exp(-0.5)]);
-    expect(run([0, 500, 0]).every(Number.isFinite)).toBe(true);
-  });
-  it("counts what was clipped and how far the policy moved", () => {
-    const { clipped, approximateKl } = ppoLoss({
-      logProbs: tf.tensor1d([-1, -1]),
-      oldLogProbs: tf.tensor1d([-1.5, -1]),
-      advantages: tf.tensor1d([1, 1]),
+/** argmax E r − β·D_f(π‖ref) of an enumerated problem: ref·exp(s⁻¹((r − λ)/β)), λ by bisection. */
+function optimum(logReference: number[], rewards: number[], divergence: Divergence, beta: number): number[] {
+  const at = (lambda: number) =>
+    logReference.map((l, k) => {
+      const score = (rewards[k]! - lambda) / beta;
+      return score >= divergence.score(1e6) ? Infinity : l + divergence.inverseScore(score);
     });
-    expect(Array.from(clipped.dataSync())).toEqual([1, 0]);
-    close(approximateKl.dataSync(), [Math.exp(0.5) - 1.5, 0]);
+  const mass = (logs: number[]) => logs.reduce((sum, l) => sum + Math.exp(l), 0);
+  let [low, high] = [-50, 50];
+  for (let i = 0; i < 200; i++) {
+    const middle = (low + high) / 2;
+    if (mass(at(middle)) > 1) low = middle;
+    else high = middle;
+  }
+  return at(high);
+}
+const kl = (p: number[], q: number[]): number => p.reduce((sum, l, k) => sum + Math.exp(l) * (l - q[k]!), 0);
+
+const common: Pick<Options, "reward" | "samplesPerContext" | "epochs" | "minibatch"> = {
+  reward,
+  samplesPerContext: 256,
+  epochs: 2,
+  minibatch: 128,
+};
+
+describe("PPO's fixed point", () => {
+  const cases: [string, Divergence, number, Options["penalty"]][] = [
+    ["reverse KL in the reward, a token", reverseKl, 0.5, {}],
+    ["reverse KL in the reward, a sequence", reverseKl, 0.5, { per: "sequence" }],
+    ["reverse KL in the loss", reverseKl, 0.5, { place: "loss", per: "sequence" }],
+    ["Jensen–Shannon in the reward", jensenShannon, 2, {}],
+    ["α = ½ in the loss", alpha(0.5), 2, { place: "loss" }],
+  ];
+  it.each(cases)("%s", async (_, divergence, beta, penalty) => {
+    const model = made();
+    const reference = model.reference();
+    const support = model.policy.support(undefined);
+    const before = logTable(model);
+    const best = optimum(before, support.map(reward), divergence, beta);
+    expect(kl(best, before)).toBeGreaterThan(0.1);
+    if (divergence === reverseKl) {
+      const tilted = before.map((l, k) => l + reward(support[k]!) / beta);
+      const logZ = Math.log(tilted.reduce((sum, l) => sum + Math.exp(l), 0));
+      expect(
+        kl(
+          best,
+          tilted.map((l) => l - logZ),
+        ),
+      ).toBeCloseTo(0, 8);
+    }
+    const run = ppo({
+      ...common,
+      policy: model,
+      reference,
+      divergence,
+      penalty: penalty!,
+      coefficient: beta,
+      steps: 50,
+      valueWeight: 1,
+      whiten: false,
+      learningRate: (step) => 0.08 * (1 - step / 50),
+    });
+    const rows = await all(run);
+    expect(kl(logTable(model), best)).toBeLessThan(0.02);
+    expect(kl(logTable(model), best)).toBeLessThan(0.1 * kl(before, best));
+    expect(rows.at(-1)!.objective).toBeGreaterThan(rows[0]!.objective + 0.1);
+    run.dispose();
   });
-  it("refuses shapes and clips that can't be", () => {
-    const one = tf.tensor1d([1]);
-    expect(() => ppoLoss({ logProbs: one, oldLogProbs: tf.tensor1d([1, 2]), advantages: one })).toThrow(
-      /oldLogProbs has shape \[2\]/,
+
+  it("a penalty in the loss keeps its proportion to whitened advantages", async () => {
+    const ends = await Promise.all(
+      (["reward", "loss"] as const).map(async (place) => {
+        const model = made();
+        const options = { ...common, policy: model, reference: model.reference(), coefficient: 0.5 };
+        const run = ppo({
+          ...options,
+          penalty: { place, per: "sequence" },
+          steps: 40,
+          valueWeight: 1,
+          learningRate: (step) => 0.06 * (1 - step / 40),
+        });
+        await all(run);
+        return logTable(model);
+      }),
     );
-    expect(() => ppoLoss({ logProbs: one, oldLogProbs: one, advantages: one }, { clip: 1 })).toThrow(
-      /clip is 1/,
-    );
-    expect(
-      valueLoss({ values: one, oldValues: one, returns: tf.tensor1d([3]) }, { clip: null }).dataSync()[0],
-    ).toBe(2);
+    expect(Math.abs(kl(ends[0]!, ends[1]!))).toBeLessThan(0.02);
   });
 });
 
-it("KL coefficients: fixed, or steered as Ziegler's", () => {
-  const fixed = fixedKlCoefficient();
-  fixed.update(100, 100);
-  expect(fixed.value).toBe(0.05);
-  const steered = adaptiveKlCoefficient({ initial: 0.2, target: 6, horizon: 1000 });
-  steered.update(60, 100);
-  expect(steered.value).toBeCloseTo(0.2 * 1.02, 12);
-  steered.update(5.4, 100);
-  expect(steered.value).toBeCloseTo(0.2 * 1.02 * 0.99, 12);
-  const resumed = adaptiveKlCoefficient();
-  resumed.load(JSON.parse(JSON.stringify(steered.state())));
-  expect(resumed.value).toBe(steered.value);
-  steered.update(0, 1e6);
-  expect(steered.value).toBeGreaterThan(0);
+it("raises the reward, counts as it goes, and frees what it made", async () => {
+  const model = made();
+  const reference = model.reference();
+  const options: Options = {
+    ...common,
+    policy: model,
+    reference,
+    coefficient: 0.05,
+    steps: 12,
+    valueWeight: 1,
+    learningRate: 0.05,
+    features: [feature((x: Sequence) => x.length, { name: "length" })],
+  };
+  const before = tf.memory().numTensors;
+  const run = ppo(options);
+  const rows = await all(run);
+  run.dispose();
+  expect(tf.memory().numTensors).toBe(before);
+  expect(rows[0]!.klToReference.value).toBeCloseTo(0, 5);
+  expect(rows[0]!.updates).toBe(4);
+  expect(rows.at(-1)!.reward.value).toBeGreaterThan(rows[0]!.reward.value + 0.5);
+  expect(rows.at(-1)!.klToReference.value).toBeGreaterThan(0.2);
+  expect(rows.at(-1)!.moments.length!.value).toBeGreaterThan(1);
+  expect(rows[0]!.explainedVariance).toBe(0);
+  expect(Math.max(...rows.map((row) => row.explainedVariance))).toBeGreaterThan(0.15);
+  expect(rows.some(({ clipped }) => clipped > 0)).toBe(true);
+  expect(rows.every(({ approximateKl }) => approximateKl > 0)).toBe(true);
+});
+
+it("outcomes computed a few at a time learn the same", async () => {
+  const end = async (chunk: number) => {
+    const model = made();
+    const run = ppo({ ...common, policy: model, reference: model.reference(), steps: 3, chunk });
+    await all(run);
+    return logTable(model);
+  };
+  const [whole, parts] = [await end(128), await end(37)];
+  whole.forEach((l, k) => {
+    expect(l).toBeCloseTo(parts[k]!, 4);
+  });
+});
+
+it("a steered coefficient brings the divergence to its target", async () => {
+  const model = made();
+  const coefficient = adaptiveKlCoefficient({ initial: 0.01, target: 0.15, horizon: 256 });
+  const run = ppo({
+    ...common,
+    policy: model,
+    reference: model.reference(),
+    coefficient,
+    steps: 80,
+    learningRate: 0.03,
+  });
+  const rows = await all(run);
+  expect(Math.max(...rows.map(({ divergence }) => divergence.value))).toBeGreaterThan(0.25);
+  const last = rows.slice(-20).reduce((sum, { divergence }) => sum + divergence.value / 20, 0);
+  expect(Math.abs(last - 0.15)).toBeLessThan(0.06);
+  expect(coefficient.value).toBeGreaterThan(0.05);
+});
+
+describe("a run of PPO that was killed", () => {
+  const options = (): Omit<Options, "policy" | "reference" | "steps"> => ({
+    ...common,
+    samplesPerContext: 32,
+    minibatch: 10,
+    coefficient: adaptiveKlCoefficient({ initial: 0.1, target: 0.1, horizon: 100 }),
+    learningRate: 0.03,
+    seed: "resume",
+  });
+  it("goes on bit for bit from its saved state", async () => {
+    const whole = made();
+    const reference = whole.reference();
+    const expected = await all(ppo({ ...options(), policy: whole, reference, steps: 9 }));
+
+    const killed = ppo({ ...options(), policy: made(), reference, steps: 9 });
+    const seen: PpoRow[] = [];
+    for (let i = 0; i < 4; i++) seen.push((await killed.next()).value as PpoRow);
+    const { progress, tensors } = killed.state();
+    const saved = JSON.stringify({
+      progress,
+      tensors: [...tensors].map(([name, x]) => [name, x.shape, Array.from(x.dataSync())]),
+    });
+    killed.dispose();
+
+    const read = JSON.parse(saved) as {
+      progress: PpoState["progress"];
+      tensors: [string, number[], number[]][];
+    };
+    const state: PpoState = {
+      progress: read.progress,
+      tensors: new Map(read.tensors.map(([name, shape, values]) => [name, tf.tensor(values, shape)])),
+    };
+    const second = tabularActorCritic({ vocabulary: 3, length: 3, end: 0 });
+    seen.push(...(await all(ppo({ ...options(), policy: second, reference, steps: 9 }, state))));
+    expect(seen).toEqual(expected);
+    for (const [name, variable] of whole.parameters)
+      expect(Array.from(second.parameters.get(name)!.dataSync())).toEqual(Array.from(variable.dataSync()));
+  });
+
+  it("and a state of another run is refused", async () => {
+    const model = made();
+    const run = ppo({ ...options(), policy: model, reference: model.reference(), steps: 1 });
+    await all(run);
+    expect(() =>
+      ppo({ ...options(), seed: 1, policy: made(), reference: model.reference(), steps: 1 }, run.state()),
+    ).toThrow(/seed resume/);
+  });
+});
+
+describe("PPO refuses", () => {
+  const attempt = (options: Partial<Options>) => {
+    const model = made();
+    return ppo({ ...common, policy: model, reference: model.reference(), steps: 1, ...options });
+  };
+  it("options that can't be, by name", () => {
+    expect(() => attempt({ clip: 0 })).toThrow(/clip is 0/);
+    expect(() => attempt({ minibatch: 1000 })).toThrow(/minibatch is 1000, but a step draws 256/);
+    expect(() => attempt({ penalty: { place: "moon" as "loss" } })).toThrow(/no place of the penalty "moon"/);
+    expect(() => attempt({ penalty: { per: "word" as "token" } })).toThrow(/no penalty per "word"/);
+    expect(() => attempt({ lamda: 1 } as Partial<Options>)).toThrow(/unknown option "lamda"/);
+    expect(() => attempt({ valueClip: 0 })).toThrow(/valueClip is 0/);
+    expect(() => attempt({ lambda: 2 })).toThrow(/lambda is 2/);
+    expect(() => attempt({ coefficient: -1 })).toThrow(/-1 is no coefficient/);
+  });
+  it("draws of another law than the one that is scored, and rewards that are no numbers", async () => {
+    const model = made();
+    const sample: TabularActorCritic["sample"] = async (contexts, random) => ({
+      ...(await model.sample(contexts, random)),
+      law: { temperature: 0.7 },
+    });
+    await expect(attempt({ policy: { ...model, sample } }).next()).rejects.toThrow(LawMismatchError);
+    await expect(attempt({ reward: () => Number.NaN }).next()).rejects.toThrow(/NaN/);
+  });
 });
