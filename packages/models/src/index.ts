@@ -141,3 +141,12 @@ export type {
 } from "./tokenizer/tokenizer.ts";
 export { type WordPieces, wordPieceFiles } from "./tokenizer/word-piece.ts";
 export { activationBytes, type TrainingMemoryOptions } from "./training-memory.ts";
+export {
+  createValueHead,
+  disposeValueHead,
+  tokenLogProbsAndValues,
+  tokenValues,
+  type ValueHead,
+  type ValueHeadOptions,
+  valueHeadNames,
+} from "./value-head.ts";

@@ -65,7 +65,8 @@ export function hiddenStates(model: CausalLm, rows: TokenRows): tf.Tensor2D {
   );
 }
 
-function scoredStates(model: CausalLm, rows: TokenRows, states: Int32Array): tf.Tensor2D {
+/** The hidden states at flat indexes row × length + t, wherever a sliding window made the rows be split. */
+export function scoredStates(model: CausalLm, rows: TokenRows, states: Int32Array): tf.Tensor2D {
   const split = needsSplitting(model, rows) ? splitBranches(rows) : undefined;
   const index = split ? states.map(split.stateOf) : states;
   return gatherRows(hiddenStates(model, split?.rows ?? rows), tf.tensor1d(index, "int32")) as tf.Tensor2D;

@@ -14,3 +14,4 @@ export { type HubSettings, localPath, type OpenOptions, openCheckpoint } from ".
 export { checkpointOf, saveCausalLm } from "./save.ts";
 export { openTokenizer } from "./tokenizer-folder.ts";
 export type { WeightType } from "./weights-folder.ts";
+export { loadValueHead, saveValueHead } from "./value-head-folder.ts";
