@@ -283,3 +283,43 @@ it("keeps the memory of a long run flat", async () => {
     expect(heap - first!.heap).toBeLessThan(400_000);
   }
 });
+
+describe("observations", () => {
+  it("come before the first step, at their own pace and at the end, once each, also over a resume", async () => {
+    const observed = async (store: ReturnType<typeof memoryStore>, steps: number[]) => {
+      const observe = async (step: number) => {
+        steps.push(step);
+        return { "samples/entropy": step };
+      };
+      return { observe, observeEvery: 3, evaluateEvery: 4, checkpointEvery: 3, store: store.store };
+    };
+    const [whole, parts] = [memoryStore(), memoryStore()];
+    const [atWhole, atParts]: [number[], number[]] = [[], []];
+    await run(await observed(whole, atWhole));
+    expect(atWhole).toEqual([0, 3, 6, 9, 10]);
+    expect(whole.evaluations.map(([step]) => step)).toEqual(atWhole);
+    const stop = new AbortController();
+    const options = await observed(parts, atParts);
+    const callbacks = { onStep: ({ step }: { step: number }) => void (step === 6 && stop.abort()) };
+    expect((await run({ ...options, signal: stop.signal, callbacks })).stopped).toBe("interrupted");
+    await run({ ...options, resume: true });
+    expect(atParts).toEqual(atWhole);
+    await run({ ...options, resume: true });
+    expect(atParts).toEqual(atWhole);
+  });
+
+  it("are no evaluations: they decide nothing", async () => {
+    const heard: string[] = [];
+    const { best } = await run({
+      best: { metric: "m", mode: "max" },
+      evaluate: figures([1, 2, 3]),
+      observe: async () => ({ m: 9 }),
+      callbacks: {
+        onEvaluation: (step) => heard.push(`evaluation ${step}`),
+        onObservation: (step) => heard.push(`observation ${step}`),
+      },
+    });
+    expect(best).toEqual({ step: 10, value: 3 });
+    expect(heard.slice(0, 2)).toEqual(["evaluation 0", "observation 0"]);
+  });
+});

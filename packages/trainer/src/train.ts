@@ -31,6 +31,8 @@ export interface TrainState {
   evaluationsWithoutGain: number;
   /** The step of the last evaluation, so that one at the end is not repeated. */
   evaluatedAt: number;
+  /** The step of the last observation; absent before the first. */
+  observedAt?: number;
   /** Whatever the task keeps of its own; JSON. */
   task?: unknown;
 }
@@ -51,6 +53,7 @@ export interface TrainCallbacks {
   onStart?(info: { step: number; steps: number; resumed: boolean }): void;
   onStep?(row: StepRow): void;
   onEvaluation?(step: number, metrics: Record<string, number>): void;
+  onObservation?(step: number, metrics: Record<string, number>): void;
   onCheckpoint?(step: number, kind: "regular" | "best"): void;
   /** After `onStart`, however training ends; without a result when it failed. */
   onEnd?(result: TrainResult | undefined): void;
@@ -79,6 +82,10 @@ export interface TrainOptions<M> {
   evaluate?(step: number): Promise<Record<string, number>>;
   /** Steps between evaluations; default an epoch. One more comes at the end. */
   evaluateEvery?: number;
+  /** What is measured beside the evaluations and at a pace of its own, such as figures of samples; never decides what is best. */
+  observe?(step: number): Promise<Record<string, number>>;
+  /** Steps between observations; default an epoch. There is one before the first step, and one more at the end. */
+  observeEvery?: number;
   /** What makes a checkpoint the best, of what `evaluate` returns; a figure that is not finite never does. */
   best?: { metric: string; mode: "max" | "min" };
   /** Stop after this many evaluations without a new best; a run that stopped so stays stopped when resumed. */
@@ -114,6 +121,7 @@ export interface TrainResult {
 export async function train<M>(options: TrainOptions<M>): Promise<TrainResult> {
   const { batches, store, steps, signal, callbacks = {} } = options;
   const evaluateEvery = options.evaluateEvery ?? batches.stepsPerEpoch;
+  const observeEvery = options.observeEvery ?? batches.stepsPerEpoch;
   const checkpointEvery = options.checkpointEvery ?? batches.stepsPerEpoch;
   const resumed = options.resume ? await store?.resume() : undefined;
   const state: TrainState = resumed ?? { step: 0, evaluationsWithoutGain: 0, evaluatedAt: -1 };
@@ -139,8 +147,19 @@ export async function train<M>(options: TrainOptions<M>): Promise<TrainResult> {
     if (noteBest(state, metrics, options.best)) await save("best");
   };
 
+  const observe = async (): Promise<void> => {
+    if (!options.observe || state.observedAt === state.step) return;
+    const metrics = await options.observe(state.step);
+    state.observedAt = state.step;
+    await store?.evaluation(state.step, metrics);
+    callbacks.onObservation?.(state.step, metrics);
+  };
+
   try {
-    if (state.step === 0) await evaluate();
+    if (state.step === 0) {
+      await evaluate();
+      await observe();
+    }
     while (state.step < steps) {
       if (options.patience !== undefined && state.evaluationsWithoutGain >= options.patience) {
         stopped = "no-gain";
@@ -154,13 +173,17 @@ export async function train<M>(options: TrainOptions<M>): Promise<TrainResult> {
       state.step += 1;
       await store?.row(lastRow);
       callbacks.onStep?.(lastRow);
-      // Before the checkpoint, which then knows of it: a run resumed from there repeats no evaluation.
+      // Before the checkpoint, which then knows of them: a run resumed from there repeats none.
       if (state.step % evaluateEvery === 0 || state.step === steps) await evaluate();
+      if (state.step % observeEvery === 0 || state.step === steps) await observe();
       if (state.step % checkpointEvery === 0) await save("regular");
       // One turn of the event loop a step, so that a signal or a timer is heard.
       await new Promise((resolve) => setImmediate(resolve));
     }
-    if (stopped !== "interrupted") await evaluate();
+    if (stopped !== "interrupted") {
+      await evaluate();
+      await observe();
+    }
     if (savedAt !== state.step) await save("regular");
     result = {
       steps: state.step,

@@ -8,13 +8,7 @@ import { ConfigError, jsonSchema, readConfig } from "../config/config-file.ts";
 import { type EvalConfig, evalSchema } from "../config/schemas.ts";
 import { loadReward } from "../rewards/load-reward.ts";
 import { preferenceDataset, promptsOf } from "../runs/datasets.ts";
-import {
-  evaluatePolicy,
-  rewardSamples,
-  type Sample,
-  samplePolicy,
-  scoreSamples,
-} from "../runs/evaluate-policy.ts";
+import { evaluatePolicy, rewardSamples, samplePolicy, scoreSamples } from "../runs/evaluate-policy.ts";
 import {
   judgePairs,
   likelihoodAccuracy,
@@ -24,6 +18,7 @@ import {
 } from "../runs/judge-pairs.ts";
 import { hubProgress } from "../runs/open-model.ts";
 import { referPairs } from "../runs/reference.ts";
+import { writeEvaluationSamples } from "../runs/sample-log.ts";
 import { type GlobalOptions, openSession, type Session } from "../session.ts";
 
 /** `fdiv eval`. */
@@ -52,20 +47,12 @@ export async function evaluate(
       .catch(() => ({}));
     const all = { ...before, ...pairs, ...evaluation };
     await writeDurably(join(config.output, "evaluation.json"), `${JSON.stringify(all, null, 2)}\n`);
-    if (samples.length > 0) await writeSamples(config.output, samples);
+    if (samples.length > 0) await writeEvaluationSamples(config.output, samples);
     process.stdout.write(`${JSON.stringify({ ...pairs, ...evaluation }, null, 2)}\n`);
     disposeModel(model);
   } finally {
     session.close();
   }
-}
-
-/** Samples as JSON lines, for the report and for reading. */
-export async function writeSamples(folder: string, samples: readonly Sample[]): Promise<void> {
-  const lines = samples.map(({ prompt, completion, reward, logProb }) =>
-    JSON.stringify({ prompt, completion, reward, logProb }),
-  );
-  await writeDurably(join(folder, "samples.jsonl"), `${lines.join("\n")}\n`);
 }
 
 async function evaluatePairs(config: EvalConfig, model: Parameters<typeof judgePairs>[0], session: Session) {

@@ -37,6 +37,30 @@ const lora = z
   })
   .describe("Train a low-rank adapter and keep the base frozen; it doubles as the reference.");
 
+const samples = z
+  .union([
+    z.literal(false),
+    z.strictObject({
+      every: count.optional().describe("Steps between samples; those between evaluations when absent."),
+      prompts: z
+        .union([z.array(z.string()).min(1), z.string()])
+        .optional()
+        .describe("Prompts, or a file of one a line; the first held-out ones when absent."),
+      count: count.default(16).describe("Completions drawn each time, over the prompts in turn."),
+      maxTokens: count
+        .optional()
+        .describe("Tokens of a completion; 64 when absent, or what the model's context leaves."),
+      reward: z
+        .string()
+        .optional()
+        .describe("sentiment, length, or a module whose default export scores a text."),
+    }),
+  ])
+  .prefault({})
+  .describe(
+    "Texts of the policy during training: KL(π‖ref), entropy and reward go to the log, the texts to samples.jsonl; false draws none.",
+  );
+
 export const optimizer = {
   learningRate: z.number().positive(),
   schedule: z
@@ -103,6 +127,7 @@ export const dpoSchema = z
       .string()
       .optional()
       .describe("Folder for the reference's log-probabilities; a per-user one when absent."),
+    samples,
     ...optimizer,
     learningRate: optimizer.learningRate.default(1e-5),
     ...run,

@@ -7,7 +7,6 @@ import { loadCausalLm, saveCausalLm } from "@fdiv/models/node";
 import { random } from "@fdiv/tensor-core";
 import { writeDurably } from "@fdiv/trainer/node";
 import { stringify } from "yaml";
-import { writeSamples } from "../commands/eval.ts";
 import { report } from "../commands/report.ts";
 import { ConfigError, checkConfig } from "../config/config-file.ts";
 import { dpoSchema, sftSchema } from "../config/schemas.ts";
@@ -22,6 +21,7 @@ import {
   scoreSamples,
 } from "../runs/evaluate-policy.ts";
 import { fineTune } from "../runs/fine-tune.ts";
+import { writeEvaluationSamples } from "../runs/sample-log.ts";
 import { type GlobalOptions, openSession, type Session } from "../session.ts";
 import { closedCorpus, wordNetSentences } from "./corpus.ts";
 import { demoTable } from "./demo-table.ts";
@@ -229,6 +229,6 @@ async function mergeEvaluation(run: string, evaluation: PolicyEvaluation, sample
     calibration: { bradleyTerry: { ece: number } };
   };
   await writeDurably(file, `${JSON.stringify({ ...pairs, ...evaluation }, null, 2)}\n`);
-  await writeSamples(run, samples);
+  await writeEvaluationSamples(run, samples);
   return { accuracy: pairs.accuracy.after.value, ece: pairs.calibration.bradleyTerry.ece };
 }

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { appendFile, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { divergence } from "@fdiv/divergences";
 import {
@@ -26,6 +25,7 @@ import { Interrupted } from "../failure.ts";
 import { promptsOf } from "../runs/datasets.ts";
 import { promptTokens } from "../runs/evaluate-policy.ts";
 import { hubProgress, mebibytes } from "../runs/open-model.ts";
+import { cutSamples, logSamples } from "../runs/sample-log.ts";
 import type { Session } from "../session.ts";
 import type { DpgConfig } from "./dpg-schema.ts";
 import { evaluateTarget } from "./evaluate-target.ts";
@@ -289,7 +289,7 @@ async function takeSteps(run: Approximation, steps: Steps): Promise<number | und
       const figures = trainingRow(row, config, rate(step - 1), seconds);
       await store.row(figures);
       shown.onStep?.(figures);
-      if (step % config.samplesEvery === 0) await logSamples(step, steps);
+      if (step % config.samplesEvery === 0) await drawAndLog(step, steps);
       if (step % config.checkpointEvery === 0) await save();
       // One turn of the event loop, so that a signal is heard.
       await new Promise((resolve) => setImmediate(resolve));
@@ -320,24 +320,13 @@ function trainingRow(row: StepRow, config: DpgConfig, factor: number, seconds: n
   };
 }
 
-/** Drops the samples that a run wrote after the checkpoint that it continues from. */
-async function cutSamples(output: string, step: number): Promise<void> {
-  const path = join(output, "samples.jsonl");
-  const text = await readFile(path, "utf8").catch(() => undefined);
-  if (text === undefined) return;
-  const kept = text
-    .split("\n")
-    .filter((line) => Number(/^\{"step":(\d+)/.exec(line)?.[1] ?? Number.NaN) <= step);
-  await writeDurably(path, kept.map((line) => `${line}\n`).join(""));
-}
-
 /** A few texts of the policy as it is, to be read. */
-async function logSamples(step: number, { config, policy, contexts }: Steps): Promise<void> {
+async function drawAndLog(step: number, { config, policy, contexts }: Steps): Promise<void> {
   const stream = random(config.seed).fork("samples").fork(step);
   const prompts = Array.from({ length: 4 }, (_, i) => contexts[(step + i) % contexts.length]!);
   const { outcomes } = await policy.sample(prompts, stream);
-  const lines = outcomes.map(({ text }, i) =>
-    JSON.stringify({ step, prompt: prompts[i]!.text, completion: text }),
+  await logSamples(
+    config.output,
+    outcomes.map(({ text }, i) => ({ step, prompt: prompts[i]!.text, completion: text })),
   );
-  await appendFile(join(config.output, "samples.jsonl"), `${lines.join("\n")}\n`);
 }

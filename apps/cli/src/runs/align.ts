@@ -14,9 +14,11 @@ import { shuffledBatches } from "@fdiv/trainer";
 import { writeDurably } from "@fdiv/trainer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DpoConfig } from "../config/schemas.ts";
+import { loadReward } from "../rewards/load-reward.ts";
 import type { Session } from "../session.ts";
 import { preferenceDataset } from "./datasets.ts";
 import { judgePairs, likelihoodAccuracy, pairAccuracy, pairCalibration, pairMetrics } from "./judge-pairs.ts";
+import { observeSamples, planSamples } from "./observe-samples.ts";
 import { openModel } from "./open-model.ts";
 import { type PairBatch, pairBatch, pairLength, pairLengths, pairLogProbs } from "./pair-batch.ts";
 import { referPairs } from "./reference.ts";
@@ -58,6 +60,16 @@ export async function align(
       microBatchLength: config.microBatchTokens,
       collate: (group) => pairBatch(group, sharePrompt),
     });
+    const watched = config.samples && {
+      every: config.samples.every ?? config.evaluateEvery ?? batches.stepsPerEpoch,
+      plan: await planSamples(config.samples, held.length > 0 ? held : train, model),
+      run: {
+        config,
+        divergence: chosenDivergence,
+        fingerprint,
+        ...(config.samples.reward !== undefined && { reward: await loadReward(config.samples.reward) }),
+      },
+    };
     if (dryRun) {
       session.say(planText(config, batches.stepsPerEpoch, "pairs"));
       return;
@@ -95,6 +107,10 @@ export async function align(
           ...(held.length > 0 && {
             evaluate: async () => pairMetrics(judge()),
             best: { metric: "loss", mode: "min" as const },
+          }),
+          ...(watched && {
+            observe: (step: number) => observeSamples(step, model, watched.plan, watched.run, session),
+            observeEvery: watched.every,
           }),
           taskState: {
             save: () => alarm.state(),

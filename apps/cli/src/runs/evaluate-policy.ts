@@ -34,33 +34,46 @@ export function promptTokens(tokenizer: NonNullable<CausalLm["tokenizer"]>, prom
   return ids.length > 0 ? ids : [tokenizer.bosId ?? tokenizer.eosId ?? 0];
 }
 
+/** A prompt as text and as tokens. */
+export interface SamplePrompt {
+  text: string;
+  ids: number[];
+}
+
+/** A sample that was not rewarded yet. */
+export type DrawnSample = Omit<Sample, "reward">;
+
+/** One completion of each prompt, sampled together; the draws count from `firstRow`. */
+export async function drawSamples(
+  model: CausalLm,
+  prompts: readonly SamplePrompt[],
+  options: Pick<SampleOptions, "maxTokens" | "temperature" | "seed" | "signal"> & { firstRow: number },
+): Promise<DrawnSample[]> {
+  const { ids, policyLogProbs } = await generate(model, {
+    ...options,
+    prompts: prompts.map((prompt) => prompt.ids),
+  });
+  return ids.map((completion, i) => ({
+    prompt: prompts[i]!.text,
+    promptIds: prompts[i]!.ids,
+    ids: completion,
+    completion: model.tokenizer!.decode(completion, { skipSpecial: true }),
+    logProb: policyLogProbs[i]!.reduce((sum, logProb) => sum + logProb, 0),
+  }));
+}
+
 /** Samples completions of every prompt. */
 export async function samplePolicy(model: CausalLm, options: SampleOptions): Promise<Sample[]> {
   const { tokenizer } = model;
   if (!tokenizer) throw new Error("the model has no tokenizer, so prompts can't be read.");
-  const asked = options.prompts.flatMap((prompt) => Array.from({ length: options.perPrompt }, () => prompt));
+  const { prompts, perPrompt, batch = 64, ...rest } = options;
+  const asked = prompts.flatMap((text) => {
+    const prompt = { text, ids: promptTokens(tokenizer, text) };
+    return Array.from({ length: perPrompt }, () => prompt);
+  });
   const samples: Sample[] = [];
-  const size = options.batch ?? 64;
-  for (let from = 0; from < asked.length; from += size) {
-    const prompts = asked.slice(from, from + size);
-    const promptIds = prompts.map((prompt) => promptTokens(tokenizer, prompt));
-    const { ids, policyLogProbs } = await generate(model, {
-      prompts: promptIds,
-      maxTokens: options.maxTokens,
-      temperature: options.temperature,
-      seed: options.seed,
-      firstRow: from,
-      ...(options.signal && { signal: options.signal }),
-    });
-    for (const [i, completion] of ids.entries())
-      samples.push({
-        prompt: prompts[i]!,
-        promptIds: promptIds[i]!,
-        ids: completion,
-        completion: tokenizer.decode(completion, { skipSpecial: true }),
-        logProb: policyLogProbs[i]!.reduce((sum, logProb) => sum + logProb, 0),
-      });
-  }
+  for (let from = 0; from < asked.length; from += batch)
+    samples.push(...(await drawSamples(model, asked.slice(from, from + batch), { ...rest, firstRow: from })));
   return samples;
 }
 

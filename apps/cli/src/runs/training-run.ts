@@ -11,6 +11,7 @@ import type { DpoConfig, SftConfig } from "../config/schemas.ts";
 import { Interrupted } from "../failure.ts";
 import type { Session } from "../session.ts";
 import { mebibytes } from "./open-model.ts";
+import { cutSamples } from "./sample-log.ts";
 
 /** What a configuration says of training, whatever the method. */
 export type TrainingConfig = Pick<DpoConfig, keyof DpoConfig & keyof SftConfig & TrainingKey>;
@@ -47,7 +48,16 @@ export interface TrainingRun<M> {
   resume: boolean;
   task: Pick<
     TrainOptions<M>,
-    "loss" | "examples" | "tokens" | "describe" | "evaluate" | "best" | "callbacks" | "taskState"
+    | "loss"
+    | "examples"
+    | "tokens"
+    | "describe"
+    | "evaluate"
+    | "observe"
+    | "observeEvery"
+    | "best"
+    | "callbacks"
+    | "taskState"
   >;
 }
 
@@ -95,7 +105,14 @@ export async function runTraining<M>(run: TrainingRun<M>, session: Session): Pro
       optimizer,
       batches,
       steps,
-      store,
+      store: {
+        ...store,
+        async resume() {
+          const state = await store.resume();
+          await cutSamples(output, state?.step ?? -1);
+          return state;
+        },
+      },
       resume: run.resume,
       signal: session.signal,
       learningRate: config.learningRate,

@@ -48,6 +48,12 @@ export function progress(options: ProgressOptions = {}): TrainCallbacks {
   const print = (text: string): void => {
     stream.write(`${text}\n`);
   };
+  const tell = (step: number, what: string, metrics: Record<string, number>): void => {
+    const text = Object.entries(metrics)
+      .map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`)
+      .join("  ");
+    if (!bar) print(`${label}: step ${step}  ${what}  ${text}`);
+  };
   return {
     onStart({ step, steps, resumed }) {
       total = steps;
@@ -63,12 +69,8 @@ export function progress(options: ProgressOptions = {}): TrainCallbacks {
         print(`${label}: step ${row.step}/${total}  loss ${loss}  ${speed}  ${left} left`);
       }
     },
-    onEvaluation(step, metrics) {
-      const text = Object.entries(metrics)
-        .map(([name, value]) => `${name} ${Number(value.toPrecision(4))}`)
-        .join("  ");
-      if (!bar) print(`${label}: step ${step}  evaluation  ${text}`);
-    },
+    onEvaluation: (step, metrics) => tell(step, "evaluation", metrics),
+    onObservation: (step, metrics) => tell(step, "observation", metrics),
     onEnd() {
       bar?.stop();
     },
