@@ -7,7 +7,7 @@ export const shared: ProjectConfig = {
   test: {
     include: ["src/**/*.test.ts"],
     pool: "forks",
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 180_000,
+    hookTimeout: 180_000,
   },
 };
