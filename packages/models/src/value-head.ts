@@ -1,15 +1,9 @@
 import { disposeParameters, linear, selectedLogProbs } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import {
-  type CausalLm,
-  copyModel,
-  disposeModel,
-  freeze,
-  trainableParameters,
-  unfreeze,
-} from "./causal-lm.ts";
+import type { CausalLm } from "./causal-lm.ts";
 import { familyOf } from "./families.ts";
 import { addLora } from "./lora.ts";
+import { copyModel, disposeModel, freeze, trainableParameters, unfreeze } from "./parameterised.ts";
 import { headWeight, scoredStates } from "./scoring.ts";
 import type { TokenRows } from "./token-rows.ts";
 

@@ -119,7 +119,8 @@ export async function evaluateDistillation(judged: Judged): Promise<Distillation
     if (data.kind === "images") await writeGrid(samples, data, join(output, "images"), file);
     else if (data.shape[0] === 2) points.push({ name, points: asPoints(samples, 2) });
   }
-  if (data.kind === "images") await writeGrid(fakeView(judged, generated!), data, join(output, "images"), "fake-denoiser");
+  if (data.kind === "images")
+    await writeGrid(fakeView(judged, generated!), data, join(output, "images"), "fake-denoiser");
   const calibration = cast.discriminator
     ? ratioCalibration(
         cast.discriminator,

@@ -13,5 +13,5 @@ export type { FolderOptions } from "./model-folder.ts";
 export { type HubSettings, localPath, type OpenOptions, openCheckpoint } from "./open-checkpoint.ts";
 export { checkpointOf, saveCausalLm } from "./save.ts";
 export { openTokenizer } from "./tokenizer-folder.ts";
-export type { WeightType } from "./weights-folder.ts";
 export { loadValueHead, saveValueHead } from "./value-head-folder.ts";
+export type { WeightType } from "./weights-folder.ts";
