@@ -85,6 +85,7 @@ export {
 } from "./encoders/encoder-families.ts";
 export type { EncoderFamily } from "./encoders/encoder-family.ts";
 export { encoderParameters } from "./encoders/encoder-parameters.ts";
+export { selectEncoderLayers } from "./encoders/select-layers.ts";
 export { configFromHuggingFace, families, huggingFaceConfig } from "./families.ts";
 export type { Family, ForwardInput, KeyValueCache, ParameterSpec } from "./family.ts";
 export {
@@ -126,6 +127,7 @@ export {
   tokenEntropies,
   tokenLogProbs,
 } from "./scoring.ts";
+export { evenlySpacedLayers, type SelectLayersOptions, selectLayers } from "./select-layers.ts";
 export type { StopOptions } from "./stop.ts";
 export { noBranch, type SharedPrompt, type TokenRows, tokenRows } from "./token-rows.ts";
 export { type ByteLevelBpe, byteLevelBpeFiles } from "./tokenizer/byte-level-bpe.ts";
