@@ -14,8 +14,9 @@ export interface AttentionOptions {
   window?: number;
 }
 
-type Attributes = Required<AttentionOptions>;
-type Inputs = { q: tf.Tensor; k: tf.Tensor; v: tf.Tensor; layout: tf.Tensor };
+export type AttentionAttributes = Required<AttentionOptions>;
+export type AttentionInputs = { q: tf.Tensor; k: tf.Tensor; v: tf.Tensor; layout: tf.Tensor };
+type Biased = { bias?: tf.Tensor };
 
 /** Makes −∞ harmless as a shift: a row that sees nothing has no maximum. */
 const finiteOrZero = (x: tf.Tensor): tf.Tensor => tf.where(tf.isFinite(x), x, tf.zerosLike(x));
@@ -35,64 +36,81 @@ function byToken(x: tf.Tensor, batch: number, time: number, heads: number): tf.T
   return tf.reshape(tf.transpose(split, [0, 2, 1, 3]), [batch, time, heads * size]);
 }
 
-/** scale·q·k with −∞ where masked [B, heads, T, S], and the mask. */
-function maskedScores({ q, k, layout }: Omit<Inputs, "v">, { heads, kvHeads, scale, window }: Attributes) {
+/** scale·q·k with the bias and −∞ where masked [B, heads, T, S]. */
+function maskedScores(
+  { q, k, layout, bias }: Omit<AttentionInputs, "v"> & Biased,
+  { heads, kvHeads, scale, window }: AttentionAttributes,
+): tf.Tensor {
   const [batch, time] = q.shape as [number, number];
   const keys = k.shape[1]!;
   const raw = stockMatMul(byKeyHead(q, kvHeads, heads / kvHeads), byKeyHead(k, kvHeads, 1), false, true);
   const mask = attentionMask(layout, time, keys, window);
   const scores = tf.mul(tf.reshape(raw, [batch, heads, time, keys]), scale);
-  return tf.add(scores, tf.log(mask));
+  return tf.add(bias ? tf.add(scores, bias) : scores, tf.log(mask));
+}
+
+/** The stock composite of attention, for generic twins: the output, and the log-sum-exp of each row of scores. */
+export function stockAttention(
+  { q, k, v, layout, bias }: AttentionInputs & Biased,
+  attributes: AttentionAttributes,
+): tf.Tensor[] {
+  const { heads, kvHeads } = attributes;
+  const groups = heads / kvHeads;
+  const [batch, time] = q.shape as [number, number];
+  const keys = k.shape[1]!;
+  if (q.size === 0 || k.size === 0)
+    return [tf.zeros(q.shape), tf.fill([batch, heads, time], Number.NEGATIVE_INFINITY)];
+  const scores = maskedScores({ q, k, layout, ...(bias && { bias }) }, attributes);
+  const shift = finiteOrZero(tf.max(scores, 3, true));
+  const weights = tf.exp(tf.sub(scores, shift));
+  const total = tf.sum(weights, 3, true);
+  const logSumExp = tf.reshape(tf.add(tf.log(total), shift), [batch, heads, time]);
+  const divisor = tf.where(tf.greater(total, 0), total, tf.onesLike(total));
+  const p = tf.reshape(tf.div(weights, divisor), [batch * kvHeads, groups * time, keys]);
+  return [byToken(stockMatMul(p, byKeyHead(v, kvHeads, 1)), batch, time, heads), logSumExp];
+}
+
+type Saved = { dy: tf.Tensor; out: tf.Tensor; logSumExp: tf.Tensor };
+
+/** The stock composite of its gradient: dq, dk, dv and, with a bias, dbias. */
+export function stockAttentionGrad(
+  { dy, q, k, v, out, logSumExp, layout, bias }: AttentionInputs & Biased & Saved,
+  attributes: AttentionAttributes,
+): tf.Tensor[] {
+  const { heads, kvHeads, scale } = attributes;
+  const groups = heads / kvHeads;
+  const [batch, time, width] = q.shape as [number, number, number];
+  const keys = k.shape[1]!;
+  if (q.size === 0 || k.size === 0)
+    return [q, k, v, ...(bias ? [bias] : [])].map((input) => tf.zeros(input.shape));
+  const flat = [batch * kvHeads, groups * time, keys];
+  const shift = tf.reshape(finiteOrZero(logSumExp), [batch, heads, time, 1]);
+  const scores = maskedScores({ q, k, layout, ...(bias && { bias }) }, attributes);
+  const p = tf.reshape(tf.exp(tf.sub(scores, shift)), flat);
+  const dout = byKeyHead(dy, kvHeads, groups);
+  const products = tf.reshape(tf.mul(dy, out), [batch, time, heads, width / heads]);
+  const delta = tf.reshape(tf.transpose(tf.sum(products, 3), [0, 2, 1]), [flat[0]!, flat[1]!, 1]);
+  const dp = stockMatMul(dout, byKeyHead(v, kvHeads, 1), false, true);
+  const dscores = tf.mul(p, tf.sub(dp, delta));
+  const ds = tf.mul(dscores, scale);
+  return [
+    byToken(stockMatMul(ds, byKeyHead(k, kvHeads, 1)), batch, time, heads),
+    byToken(stockMatMul(ds, byKeyHead(q, kvHeads, groups), true), batch, keys, kvHeads),
+    byToken(stockMatMul(p, dout, true), batch, keys, kvHeads),
+    ...(bias ? [tf.sum(tf.reshape(dscores, [batch, heads, time, keys]), 0)] : []),
+  ];
 }
 
 /** FdivAttentionGrad: dq, dk and dv from the saved output and log-sum-exp. */
-export const attentionGradKernel = defineKernel<
-  Inputs & { dy: tf.Tensor; out: tf.Tensor; logSumExp: tf.Tensor },
-  Attributes
->({
+export const attentionGradKernel = defineKernel<AttentionInputs & Saved, AttentionAttributes>({
   name: "FdivAttentionGrad",
-  generic: ({ dy, q, k, v, out, logSumExp, layout }, attributes) => {
-    const { heads, kvHeads, scale } = attributes;
-    const groups = heads / kvHeads;
-    const [batch, time, width] = q.shape as [number, number, number];
-    const keys = k.shape[1]!;
-    if (q.size === 0 || k.size === 0) return [tf.zeros(q.shape), tf.zeros(k.shape), tf.zeros(v.shape)];
-    const flat = [batch * kvHeads, groups * time, keys];
-    const shift = tf.reshape(finiteOrZero(logSumExp), [batch, heads, time, 1]);
-    const p = tf.reshape(tf.exp(tf.sub(maskedScores({ q, k, layout }, attributes), shift)), flat);
-    const dout = byKeyHead(dy, kvHeads, groups);
-    const products = tf.reshape(tf.mul(dy, out), [batch, time, heads, width / heads]);
-    const delta = tf.reshape(tf.transpose(tf.sum(products, 3), [0, 2, 1]), [flat[0]!, flat[1]!, 1]);
-    const dp = stockMatMul(dout, byKeyHead(v, kvHeads, 1), false, true);
-    const ds = tf.mul(tf.mul(p, tf.sub(dp, delta)), scale);
-    return [
-      byToken(stockMatMul(ds, byKeyHead(k, kvHeads, 1)), batch, time, heads),
-      byToken(stockMatMul(ds, byKeyHead(q, kvHeads, groups), true), batch, keys, kvHeads),
-      byToken(stockMatMul(p, dout, true), batch, keys, kvHeads),
-    ];
-  },
+  generic: stockAttentionGrad,
 });
 
 /** FdivAttention: softmax(scale·q·kᵀ + mask)·v and the log-sum-exp of each row of scores. */
-export const attentionKernel = defineKernel<Inputs, Attributes>({
+export const attentionKernel = defineKernel<AttentionInputs, AttentionAttributes>({
   name: "FdivAttention",
-  generic: ({ q, k, v, layout }, attributes) => {
-    const { heads, kvHeads } = attributes;
-    const groups = heads / kvHeads;
-    const [batch, time] = q.shape as [number, number];
-    const keys = k.shape[1]!;
-    if (q.size === 0 || k.size === 0) {
-      return [tf.zeros(q.shape), tf.fill([batch, heads, time], Number.NEGATIVE_INFINITY)];
-    }
-    const scores = maskedScores({ q, k, layout }, attributes);
-    const shift = finiteOrZero(tf.max(scores, 3, true));
-    const weights = tf.exp(tf.sub(scores, shift));
-    const total = tf.sum(weights, 3, true);
-    const logSumExp = tf.reshape(tf.add(tf.log(total), shift), [batch, heads, time]);
-    const divisor = tf.where(tf.greater(total, 0), total, tf.onesLike(total));
-    const p = tf.reshape(tf.div(weights, divisor), [batch * kvHeads, groups * time, keys]);
-    return [byToken(stockMatMul(p, byKeyHead(v, kvHeads, 1)), batch, time, heads), logSumExp];
-  },
+  generic: stockAttention,
   gradient: {
     inputs: ["q", "k", "v", "layout"],
     outputs: [true, true],
@@ -105,6 +123,28 @@ export const attentionKernel = defineKernel<Inputs, Attributes>({
     },
   },
 });
+
+/** The attributes of an attention over these inputs. @throws when the shapes or head counts do not fit. */
+export function attentionAttributes(
+  { q, k, v, layout }: AttentionInputs,
+  options: AttentionOptions,
+): AttentionAttributes {
+  const { heads, kvHeads, window = 0 } = options;
+  checkRank("attention", "q", q, 3);
+  const [batch, , width] = q.shape as [number, number, number];
+  const size = width / heads;
+  if (!Number.isInteger(size) || !Number.isInteger(heads / kvHeads)) {
+    throw new Error(
+      `attention: q ${printShape(q.shape)} does not split into ${heads} heads over ${kvHeads} key heads.`,
+    );
+  }
+  checkRank("attention", "k", k, 3);
+  checkShape("attention", "k", k, [batch, k.shape[1]!, kvHeads * size], `q ${printShape(q.shape)}`);
+  checkShape("attention", "v", v, k.shape, "k's shape");
+  checkShape("attention", "layout", layout, [batch, 3], `a row of q ${printShape(q.shape)}`);
+  checkType("attention", "layout", layout, "int32");
+  return { heads, kvHeads, scale: options.scale ?? 1 / Math.sqrt(size), window };
+}
 
 /**
  * Grouped-query attention, softmax(scale·q·kᵀ)·v over the keys that the layout lets each query see
@@ -127,20 +167,6 @@ export function attention(
   layout: tf.Tensor,
   options: AttentionOptions,
 ): tf.Tensor {
-  const { heads, kvHeads, window = 0 } = options;
-  checkRank("attention", "q", q, 3);
-  const [batch, , width] = q.shape as [number, number, number];
-  const size = width / heads;
-  if (!Number.isInteger(size) || !Number.isInteger(heads / kvHeads)) {
-    throw new Error(
-      `attention: q ${printShape(q.shape)} does not split into ${heads} heads over ${kvHeads} key heads.`,
-    );
-  }
-  checkRank("attention", "k", k, 3);
-  checkShape("attention", "k", k, [batch, k.shape[1]!, kvHeads * size], `q ${printShape(q.shape)}`);
-  checkShape("attention", "v", v, k.shape, "k's shape");
-  checkShape("attention", "layout", layout, [batch, 3], `a row of q ${printShape(q.shape)}`);
-  checkType("attention", "layout", layout, "int32");
-  const attributes = { heads, kvHeads, scale: options.scale ?? 1 / Math.sqrt(size), window };
+  const attributes = attentionAttributes({ q, k, v, layout }, options);
   return attentionKernel({ q, k, v, layout }, attributes)[0]!;
 }

@@ -2,6 +2,7 @@ export { type Activation, activate } from "./activation.ts";
 export { type AdamWOptions, adamW, type Optimizer, type OptimizerState, type StepOptions } from "./adamw.ts";
 export { add } from "./add.ts";
 export { type AttentionOptions, attention } from "./attention.ts";
+export { biasedAttention } from "./biased-attention.ts";
 export { cacheWrite } from "./cache-write.ts";
 export { type Clipping, clipByGlobalNorm, clipByGlobalNormAsync } from "./clip.ts";
 export { type Conv2dOptions, conv2d, upsample2x } from "./conv2d.ts";
