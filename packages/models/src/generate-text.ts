@@ -1,5 +1,6 @@
 import type { CausalLm } from "./causal-lm.ts";
-import { type Finish, type GenerateOptions, generate, streamTokens } from "./generate.ts";
+import type { Finish } from "./decoding-loop.ts";
+import { type GenerateOptions, generate, streamTokens } from "./generate.ts";
 import { endIds } from "./stop.ts";
 import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 

@@ -1,61 +1,24 @@
-import { drawsTokens, drawTokens, gatherRows, linear, type Random, random } from "@fdiv/tensor-core";
+import { gatherRows, linear } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { CausalLm } from "./causal-lm.ts";
 import { decoderOf, decodesWhole, decodeToken } from "./decode.ts";
+import {
+  collectRows,
+  type DecodingOptions,
+  drawRows,
+  type Generated,
+  type GeneratedToken,
+  type RowDecoder,
+} from "./decoding-loop.ts";
 import { familyOf } from "./families.ts";
 import type { KeyValueCache } from "./family.ts";
 import { compactCache, createCache, disposeCache } from "./key-value-cache.ts";
-import { checkLaw, type Draw, notFinite, type SamplingLaw, sampleToken } from "./sampling.ts";
 import { headWeight } from "./scoring.ts";
-import { type StopOptions, stopDetector } from "./stop.ts";
 import { noBranch } from "./token-rows.ts";
 
-export interface GenerateOptions extends Partial<SamplingLaw>, StopOptions {
+export interface GenerateOptions extends DecodingOptions {
   /** Token ids, BOS included where the model wants one; lengths may differ. */
   prompts: ArrayLike<number>[];
-  /** At most this many new tokens a prompt. */
-  maxTokens: number;
-  /** At least this many before a stop id may be sampled; 0 by default. */
-  minTokens?: number;
-  /** The draw of row i's token t depends on (seed, i, t) alone; 0 by default. */
-  seed?: number | string;
-  /** The index that the first prompt's draws count from, so that a batch cut in pieces draws alike; 0 by default. */
-  firstRow?: number;
-  signal?: AbortSignal;
-  onToken?(token: GeneratedToken): void;
-}
-
-export interface GeneratedToken extends Draw {
-  /** Index of the prompt. */
-  row: number;
-  /** How many of the row's tokens came before. */
-  index: number;
-  /** Why the row ends here, if it does. */
-  finished?: Finish;
-}
-
-/** Ended by a stop id or string, or by `maxTokens`. */
-export type Finish = "stop" | "length";
-
-export interface Generated {
-  /** New tokens by prompt, the stop id included. */
-  ids: number[][];
-  /** ln probability of each under the law sampled from. */
-  logProbs: Float32Array[];
-  /** ln probability of each under the model itself: temperature 1, nothing cut off. */
-  policyLogProbs: Float32Array[];
-  finished: Finish[];
-}
-
-/** One prompt's state; `length` counts the tokens that the cache holds. */
-interface Sequence {
-  row: number;
-  length: number;
-  produced: number;
-  last: number;
-  draws: Random;
-  done: boolean;
-  stops(id: number): boolean;
 }
 
 function checkPrompts(model: CausalLm, { prompts, maxTokens }: GenerateOptions): void {
@@ -113,35 +76,15 @@ function forward(
   });
 }
 
-/** How row i's token is drawn from the logits, which are freed: where they lie if the backend can and the law is a plain one. */
-async function drawer(
-  logits: tf.Tensor2D,
-  law: SamplingLaw,
-  batch: readonly Sequence[],
-  forbids: boolean,
-): Promise<(row: number, forbidden: readonly number[]) => Draw> {
-  const { temperature, topK, topP } = law;
-  const uniform = ({ done, draws }: Sequence) => (done || temperature === 0 ? 0 : draws.next());
-  const [, vocabulary] = logits.shape;
-  const isPlain = topK === 0 && topP === 1 && !forbids && vocabulary <= 2 ** 24;
-  if (!isPlain || !drawsTokens()) {
-    const values = (await logits.data()) as Float32Array;
-    logits.dispose();
-    return (row, forbidden) =>
-      sampleToken(
-        values.subarray(row * vocabulary, (row + 1) * vocabulary),
-        law,
-        uniform(batch[row]!),
-        forbidden,
-      );
-  }
-  const draws = drawTokens(logits, Float64Array.from(batch, uniform), { temperature });
-  const values = await draws.data();
-  tf.dispose([logits, draws]);
-  return (row) => {
-    const [id, logProb, policyLogProb] = values.subarray(3 * row, 3 * row + 3);
-    if (!Number.isFinite(policyLogProb!)) throw new Error(notFinite);
-    return { id: id!, logProb: logProb!, policyLogProb: policyLogProb! };
+/** A causal model with a cache for `capacity` tokens a row. */
+function causalDecoder(model: CausalLm, rows: number, capacity: number): RowDecoder {
+  let cache = createCache(model.config, rows, capacity);
+  return {
+    read: (tokens, offsets) => forward(model, cache, tokens, offsets, capacity),
+    keep: (kept) => {
+      cache = compactCache(cache, kept);
+    },
+    dispose: () => disposeCache(cache),
   };
 }
 
@@ -157,57 +100,10 @@ export async function* streamTokens(
   model: CausalLm,
   options: GenerateOptions,
 ): AsyncGenerator<GeneratedToken, void, undefined> {
-  const { temperature = 1, topK = 0, topP = 1, minTokens = 0, maxTokens, prompts } = options;
-  const law: SamplingLaw = { temperature, topK, topP };
-  checkLaw(law);
+  const { prompts, maxTokens } = options;
   checkPrompts(model, options);
-  if (prompts.length === 0) return;
-  const { stopIds, detector } = stopDetector(model, options);
-  const base = random(options.seed ?? 0).fork("generate");
-  let batch: Sequence[] = prompts.map((prompt, row) => ({
-    row,
-    length: 0,
-    produced: 0,
-    last: 0,
-    draws: base.fork((options.firstRow ?? 0) + row),
-    done: false,
-    stops: detector(prompt),
-  }));
-  const capacity = Math.max(...prompts.map(({ length }) => length)) + maxTokens - 1;
-  let cache = createCache(model.config, batch.length, capacity);
-  let tokens: ArrayLike<number>[] = prompts;
-  try {
-    while (batch.some(({ done }) => !done)) {
-      options.signal?.throwIfAborted();
-      const offsets = batch.map(({ length }) => length);
-      const logits = forward(model, cache, tokens, offsets, capacity);
-      const draw = await drawer(logits, law, batch, minTokens > 0);
-      for (let i = 0; i < batch.length; i++) {
-        const sequence = batch[i]!;
-        if (sequence.done) continue;
-        sequence.length += tokens[i]!.length;
-        const drawn = draw(i, sequence.produced < minTokens ? stopIds : []);
-        const index = sequence.produced++;
-        sequence.last = drawn.id;
-        const stopped = sequence.stops(drawn.id) && sequence.produced >= minTokens;
-        sequence.done = stopped || sequence.produced === maxTokens;
-        yield {
-          ...drawn,
-          row: sequence.row,
-          index,
-          ...(sequence.done && { finished: stopped ? ("stop" as const) : ("length" as const) }),
-        };
-      }
-      const active = batch.flatMap(({ done }, i) => (done ? [] : [i]));
-      if (active.length > 0 && active.length <= batch.length / 2) {
-        cache = compactCache(cache, active);
-        batch = active.map((i) => batch[i]!);
-      }
-      tokens = batch.map(({ last }) => [last]);
-    }
-  } finally {
-    disposeCache(cache);
-  }
+  const capacity = Math.max(0, ...prompts.map(({ length }) => length)) + maxTokens - 1;
+  yield* drawRows(model, prompts, () => causalDecoder(model, prompts.length, capacity), options);
 }
 
 /**
@@ -215,16 +111,6 @@ export async function* streamTokens(
  *
  * @throws when a prompt is empty or does not fit the context, or an option can't be.
  */
-export async function generate(model: CausalLm, options: GenerateOptions): Promise<Generated> {
-  const rows = options.prompts.map((): GeneratedToken[] => []);
-  for await (const token of streamTokens(model, options)) {
-    rows[token.row]!.push(token);
-    options.onToken?.(token);
-  }
-  return {
-    ids: rows.map((row) => row.map(({ id }) => id)),
-    logProbs: rows.map((row) => Float32Array.from(row, ({ logProb }) => logProb)),
-    policyLogProbs: rows.map((row) => Float32Array.from(row, ({ policyLogProb }) => policyLogProb)),
-    finished: rows.map((row) => row.at(-1)!.finished!),
-  };
+export function generate(model: CausalLm, options: GenerateOptions): Promise<Generated> {
+  return collectRows(options.prompts.length, streamTokens(model, options), options.onToken?.bind(options));
 }

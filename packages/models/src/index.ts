@@ -14,6 +14,7 @@ export {
   causalLmConfig,
   type RopeScaling,
 } from "./config.ts";
+export type { DecodingOptions, Finish, Generated, GeneratedToken } from "./decoding-loop.ts";
 export type { DenoiserModel } from "./denoisers/denoiser-model.ts";
 export { parametrisationFromDiffusers } from "./denoisers/diffusers-scheduler.ts";
 export { type DiffusersUnetFiles, unetFromDiffusers, unetToDiffusers } from "./denoisers/diffusers-unet.ts";
@@ -88,14 +89,7 @@ export { encoderParameters } from "./encoders/encoder-parameters.ts";
 export { selectEncoderLayers } from "./encoders/select-layers.ts";
 export { configFromHuggingFace, families, huggingFaceConfig } from "./families.ts";
 export type { Family, ForwardInput, KeyValueCache, ParameterSpec } from "./family.ts";
-export {
-  type Finish,
-  type Generated,
-  type GeneratedToken,
-  type GenerateOptions,
-  generate,
-  streamTokens,
-} from "./generate.ts";
+export { type GenerateOptions, generate, streamTokens } from "./generate.ts";
 export { type GeneratedText, type GenerateTextOptions, generateText, streamText } from "./generate-text.ts";
 export { type ByteSource, bytesSource } from "./gguf/byte-source.ts";
 export { openGguf } from "./gguf/checkpoint.ts";
@@ -129,6 +123,18 @@ export {
 } from "./scoring.ts";
 export { evenlySpacedLayers, type SelectLayersOptions, selectLayers } from "./select-layers.ts";
 export type { StopOptions } from "./stop.ts";
+export { type T5Batch, type T5Item, t5Batch } from "./t5/t5-batch.ts";
+export { type T5Config, type T5Options, t5Config, t5ConfigFrom, t5ConfigJson } from "./t5/t5-config.ts";
+export { generateSeq2Seq, type Seq2SeqOptions, streamSeq2Seq } from "./t5/t5-generate.ts";
+export { createT5, type T5, t5From, t5HeadWeight } from "./t5/t5-model.ts";
+export { t5Parameters } from "./t5/t5-parameters.ts";
+export {
+  seq2seqLogProbs,
+  t5EncoderStates,
+  t5HiddenStates,
+  t5Logits,
+  t5TokenLogProbs,
+} from "./t5/t5-scoring.ts";
 export { noBranch, type SharedPrompt, type TokenRows, tokenRows } from "./token-rows.ts";
 export { type ByteLevelBpe, byteLevelBpeFiles } from "./tokenizer/byte-level-bpe.ts";
 export { huggingFaceTokenizer } from "./tokenizer/hugging-face-tokenizer.ts";

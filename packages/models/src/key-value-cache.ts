@@ -6,7 +6,11 @@ import type { KeyValueCache } from "./family.ts";
 const own = (make: () => tf.Tensor): tf.Variable => tf.tidy(() => tf.variable(make(), false));
 
 /** An empty cache for `rows` sequences of at most `capacity` tokens. */
-export function createCache(config: CausalLmConfig, rows: number, capacity: number): KeyValueCache {
+export function createCache(
+  config: Pick<CausalLmConfig, "layers" | "kvHeads" | "headSize">,
+  rows: number,
+  capacity: number,
+): KeyValueCache {
   const { layers, kvHeads, headSize } = config;
   const one = () => own(() => tf.zeros([rows, capacity, kvHeads * headSize]));
   return {

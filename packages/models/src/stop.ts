@@ -1,4 +1,4 @@
-import type { CausalLm } from "./causal-lm.ts";
+import type { Tokenizer } from "./tokenizer/tokenizer.ts";
 
 export interface StopOptions {
   /** Token ids, and strings that end a sequence as soon as its text holds them; strings need the model's tokenizer. */
@@ -7,8 +7,14 @@ export interface StopOptions {
   ignoreEos?: boolean;
 }
 
+/** What stopping needs of a model. */
+export interface Stoppable {
+  config: { eosIds: number[]; vocabularySize: number };
+  tokenizer?: Tokenizer;
+}
+
 /** The model's end-of-sequence tokens, and the tokenizer's where its config names none. */
-export function endIds(model: CausalLm): number[] {
+export function endIds(model: Stoppable): number[] {
   const { eosIds } = model.config;
   if (eosIds.length > 0) return eosIds;
   const eos = model.tokenizer?.eosId;
@@ -21,7 +27,7 @@ export function endIds(model: CausalLm): number[] {
  * @throws when a stop string is given and the model has no tokenizer, or a stop is empty.
  */
 export function stopDetector(
-  model: CausalLm,
+  model: Stoppable,
   { stop = [], ignoreEos = false }: StopOptions,
 ): { stopIds: number[]; detector(prompt: ArrayLike<number>): (id: number) => boolean } {
   const size = model.config.vocabularySize;
