@@ -4,7 +4,8 @@
 
 #include "activation.h"
 #include "attention.h"
-#include "small-product.h"
+#include "lanes.h"
+#include "product.h"
 #include "tensorflow-op.h"
 #include "threads.h"
 
@@ -21,84 +22,38 @@ enum LayerSlot {
 
 /** y [rows, outputs] = x·weight + bias, and what is added or applied as it is written. */
 struct Linear {
-  const float* weight;
+  Matrix weight;
   const float* bias;
   int64_t inputs, outputs;
-  /** Whether weight is [outputs, inputs]. */
-  bool transposed;
 };
 
-/** Dot products of `rows` rows of x with `columns` rows of the weight, accumulated in vectors. */
-template <int rows, int columns>
-inline void dotTile(const float* x, const Linear& linear, int64_t column, float (&out)[8][4]) {
-  typedef typename VectorOf<widest>::Type Vector;
-  const int64_t inner = linear.inputs;
-  Vector sum[rows][columns] = {};
-  int64_t k = 0;
-  for (; k + widest <= inner; k += widest) {
-    Vector left[rows];
-    for (int i = 0; i < rows; i++) left[i] = load<widest>(x + i * inner + k);
-    for (int j = 0; j < columns; j++) {
-      const Vector right = load<widest>(linear.weight + (column + j) * inner + k);
-      for (int i = 0; i < rows; i++) sum[i][j] += left[i] * right;
-    }
-  }
-  for (int i = 0; i < rows; i++)
-    for (int j = 0; j < columns; j++) {
-      float total = 0;
-      for (int lane = 0; lane < widest; lane++) total += sum[i][j][lane];
-      for (int64_t rest = k; rest < inner; rest++)
-        total += x[i * inner + rest] * linear.weight[(column + j) * inner + rest];
-      out[i][j] = total;
-    }
-}
-
-template <int rows>
-inline void dotRows(const float* x, const Linear& linear, int64_t from, int64_t to, float* y) {
-  float tile[8][4];
-  const auto write = [&](int64_t column, int columns) {
-    for (int i = 0; i < rows; i++)
-      for (int j = 0; j < columns; j++)
-        y[i * linear.outputs + column + j] = tile[i][j] + (linear.bias ? linear.bias[column + j] : 0.0f);
-  };
-  // Sums for every pair, and one side of operands, have to fit the registers.
-  constexpr int wide = rows > 6 ? 3 : 4;
-  int64_t column = from;
-  for (; column + wide <= to; column += wide) {
-    dotTile<rows, wide>(x, linear, column, tile);
-    write(column, wide);
-  }
-  for (; column < to; column++) {
-    dotTile<rows, 1>(x, linear, column, tile);
-    write(column, 1);
-  }
-}
-
-/** Columns [from, to) of y. */
-void linearColumns(const float* x, int64_t rows, const Linear& linear, int64_t from, int64_t to, float* y) {
-  const int64_t n = linear.outputs;
-  if (linear.transposed) {
-    int64_t r = 0;
-    if constexpr (widest == 16)
-      for (; r + 8 <= rows; r += 8) dotRows<8>(x + r * linear.inputs, linear, from, to, y + r * n);
-    for (; r + 6 <= rows; r += 6) dotRows<6>(x + r * linear.inputs, linear, from, to, y + r * n);
-    for (; r + 2 <= rows; r += 2) dotRows<2>(x + r * linear.inputs, linear, from, to, y + r * n);
-    for (; r < rows; r++) dotRows<1>(x + r * linear.inputs, linear, from, to, y + r * n);
-    return;
-  }
+void addBias(float* y, const float* bias, int64_t rows, int64_t columns, int64_t from, int64_t to) {
   for (int64_t r = 0; r < rows; r++)
-    for (int64_t i = from; i < to; i++) y[r * n + i] = linear.bias ? linear.bias[i] : 0.0f;
-  addProduct(rows, to - from, linear.inputs, x, linear.inputs, 1, linear.weight + from, n, y + from, n);
+#pragma omp simd
+    for (int64_t i = from; i < to; i++) y[r * columns + i] += bias[i];
 }
 
 /** Runs after(from, to) on the columns that a task has just computed, while they are warm. */
 template <typename After>
-void applyLinear(const float* x, int64_t rows, const Linear& linear, float* y, const After& after) {
+void applyLinear(const float* x, int64_t rows, const Linear& linear, float* y, std::vector<float>& packed, const After& after) {
+  const auto finish = [&](int64_t from, int64_t to) {
+    if (linear.bias) addBias(y, linear.bias, rows, linear.outputs, from, to);
+    after(from, to);
+  };
+  const Matrix left = matrix(x, linear.inputs, false);
   // As many tasks as keep two dozen threads busy, in whole vectors.
   const int64_t span = std::max<int64_t>(2 * widest, (linear.outputs / 24 + 2 * widest - 1) / (2 * widest) * 2 * widest);
+  if (rows > fewRows) {
+    product(rows, linear.outputs, linear.inputs, left, linear.weight, y);
+    return forEachSpan(linear.outputs, span, finish);
+  }
+  const auto size = static_cast<size_t>(packedFewSize(rows, linear.inputs, linear.weight));
+  if (packed.size() < size) packed.resize(size);
+  packFew(rows, linear.inputs, left, linear.weight, packed.data());
+  const float* ready = packed.data();
   forEachSpan(linear.outputs, span, [&](int64_t from, int64_t to) {
-    linearColumns(x, rows, linear, from, to, y);
-    after(from, to);
+    fewRowsProduct(rows, linear.outputs, linear.inputs, ready, linear.weight, from, to, y);
+    finish(from, to);
   });
 }
 
@@ -125,35 +80,39 @@ void turn(float* x, const float* c, const float* s, int64_t heads, int64_t size,
 }
 
 const Signature decoderStepSignature{"FdivDecoderStep",
-                                     {"ids: int32", "positions: int32", "layout: int32", "tensors: N * float"},
+                                     {"ids: int32", "positions: int32", "layout: int32", "tensors: N * float",
+                                      "halves: H * int32"},
                                      {"logits: float"},
-                                     {"N: int >= 1", "layers: int", "heads: int", "kv_heads: int", "epsilon: float",
-                                      "activation: int", "transposed: bool"}};
+                                     {"N: int >= 1", "H: int >= 0", "layers: int", "heads: int", "kv_heads: int",
+                                      "epsilon: float", "activation: int", "transposed: bool"}};
 
 /** A step of one batch; its buffers are this thread's, and grow to the largest model that it has seen. */
 class Step {
  public:
   explicit Step(Call& call)
       : call_(call),
-        layers_(call.attributes.integer(1)),
-        heads_(call.attributes.integer(2)),
-        kvHeads_(call.attributes.integer(3)),
-        epsilon_(call.attributes.real(4)),
-        activation_(call.attributes.integer(5)),
-        transposed_(call.attributes.flag(6)),
+        tensors_(call.attributes.integer(0)),
+        halves_(call.attributes.integer(1)),
+        layers_(call.attributes.integer(2)),
+        heads_(call.attributes.integer(3)),
+        kvHeads_(call.attributes.integer(4)),
+        epsilon_(call.attributes.real(5)),
+        activation_(call.attributes.integer(6)),
+        transposed_(call.attributes.flag(7)),
         rows_(call.size(ids)),
-        hidden_(call.dim(embeddings, 1)),
+        hidden_(call.size(normWeight)),
         keys_(call.dim(layer(0, keyCache), 1)),
         kvWidth_(call.dim(layer(0, keyCache), 2)),
         size_(kvWidth_ / kvHeads_),
         width_(heads_ * size_) {}
 
   bool fits() {
-    if (call_.inputs() != modelSlots + layers_ * layerSlots) return refuse("another number of tensors is due");
+    if (ids + 3 + tensors_ != modelSlots + layers_ * layerSlots || (halves_ != 0 && halves_ != tensors_))
+      return refuse("another number of tensors is due");
     const int32_t *id = call_.integers(ids), *position = call_.integers(positions), *at = call_.integers(layout);
     const int64_t reach = has(cosines) ? call_.dim(cosines, 0) : has(positionEmbeddings) ? call_.dim(positionEmbeddings, 0) : -1;
     for (int64_t r = 0; r < rows_; r++) {
-      if (id[r] < 0 || id[r] >= call_.dim(embeddings, 0)) return refuse("id " + std::to_string(id[r]) + " is outside the vocabulary");
+      if (id[r] < 0 || id[r] >= rowsOf(embeddings)) return refuse("id " + std::to_string(id[r]) + " is outside the vocabulary");
       if (reach >= 0 && (position[r] < 0 || position[r] >= reach))
         return refuse("position " + std::to_string(position[r]) + " is outside [0, " + std::to_string(reach) + ")");
       if (at[3 * r] < 0 || at[3 * r] >= keys_) return refuse("slot " + std::to_string(at[3 * r]) + " is outside the cache");
@@ -171,16 +130,26 @@ class Step {
     }
     float* y = room(normed_, rows_ * hidden_);
     normRows(x, y, floats(normWeight), has(normBias) ? floats(normBias) : nullptr);
-    const int64_t vocabulary = call_.dim(head, 0);
+    const int64_t vocabulary = rowsOf(head);
     float* logits = call_.output(0, {rows_, vocabulary});
     if (!call_.ok()) return;
-    applyLinear(y, rows_, {floats(head), nullptr, hidden_, vocabulary, true}, logits, [](int64_t, int64_t) {});
+    applyLinear(y, rows_, {matrixAt(head, hidden_, true), nullptr, hidden_, vocabulary}, logits, packed_, [](int64_t, int64_t) {});
   }
 
  private:
   static int layer(int64_t index, int slot) { return static_cast<int>(modelSlots + index * layerSlots + slot); }
   const float* floats(int input) const { return call_.floats(input); }
-  bool has(int input) const { return call_.size(input) > 0; }
+  bool has(int input) const { return call_.size(input) > 0 || isHalf(input); }
+  /** Whether a weight lies in memory as bfloat16, in pairs; then its float32 slot is empty. */
+  bool isHalf(int input) const { return halves_ > 0 && call_.size(input + static_cast<int>(tensors_)) > 0; }
+  int64_t rowsOf(int input) const { return call_.dim(isHalf(input) ? input + static_cast<int>(tensors_) : input, 0); }
+  int64_t sizeOf(int input) const {
+    return isHalf(input) ? 2 * call_.size(input + static_cast<int>(tensors_)) : call_.size(input);
+  }
+  Matrix matrixAt(int input, int64_t columns, bool transposed) const {
+    if (isHalf(input)) return matrix(call_.integers(input + static_cast<int>(tensors_)), columns, transposed, true);
+    return matrix(floats(input), columns, transposed);
+  }
   bool refuse(const std::string& why) {
     call_.fail("FdivDecoderStep: " + why + ".");
     return false;
@@ -192,15 +161,22 @@ class Step {
 
   Linear linear(int64_t index, int weight, int64_t inputs) const {
     const int at = layer(index, weight);
-    return {floats(at), has(at + 1) ? floats(at + 1) : nullptr, inputs, call_.size(at) / inputs, transposed_};
+    const int64_t outputs = sizeOf(at) / inputs;
+    return {matrixAt(at, transposed_ ? inputs : outputs, transposed_), has(at + 1) ? floats(at + 1) : nullptr, inputs, outputs};
   }
 
-  void embed(float* x) const {
-    const float *table = floats(embeddings), *places = has(positionEmbeddings) ? floats(positionEmbeddings) : nullptr;
+  template <typename Number>
+  void embedFrom(const Number* table, float* x) const {
+    const float* places = has(positionEmbeddings) ? floats(positionEmbeddings) : nullptr;
     for (int64_t r = 0; r < rows_; r++)
       for (int64_t i = 0; i < hidden_; i++)
-        x[r * hidden_ + i] = table[call_.integers(ids)[r] * hidden_ + i] +
+        x[r * hidden_ + i] = widened(table[call_.integers(ids)[r] * hidden_ + i]) +
                              (places ? places[call_.integers(positions)[r] * hidden_ + i] : 0.0f);
+  }
+  void embed(float* x) const {
+    const Matrix table = matrixAt(embeddings, hidden_, false);
+    if (table.half) return embedFrom(static_cast<const Half*>(table.data), x);
+    embedFrom(static_cast<const float*>(table.data), x);
   }
 
   void normRows(const float* x, float* y, const float* weight, const float* bias) const {
@@ -214,7 +190,7 @@ class Step {
   /** x ← x + module(from), column by column as they are computed. */
   void addLinear(const Linear& module, const float* from, float* x) {
     float* y = room(added_, rows_ * module.outputs);
-    applyLinear(from, rows_, module, y, [&](int64_t begin, int64_t end) {
+    applyLinear(from, rows_, module, y, packed_, [&](int64_t begin, int64_t end) {
       for (int64_t r = 0; r < rows_; r++)
         for (int64_t i = begin; i < end; i++) x[r * hidden_ + i] += y[r * hidden_ + i];
     });
@@ -230,10 +206,10 @@ class Step {
     float* mixed = room(projected_, rows_ * all);
     float *q = mixed, *k = joint ? mixed + width_ : mixed + rows_ * width_, *v = joint ? k + kvWidth_ : k + rows_ * kvWidth_;
     const int64_t qStep = joint ? all : width_, kvStep = joint ? all : kvWidth_;
-    applyLinear(y, rows_, linear(index, queryWeight, hidden_), q, nothing);
+    applyLinear(y, rows_, linear(index, queryWeight, hidden_), q, packed_, nothing);
     if (!joint) {
-      applyLinear(y, rows_, linear(index, keyWeight, hidden_), k, nothing);
-      applyLinear(y, rows_, linear(index, valueWeight, hidden_), v, nothing);
+      applyLinear(y, rows_, linear(index, keyWeight, hidden_), k, packed_, nothing);
+      applyLinear(y, rows_, linear(index, valueWeight, hidden_), v, packed_, nothing);
     }
     float* seen = room(attended_, rows_ * width_);
     const float* set = floats(settings) + 2 * index;
@@ -268,15 +244,15 @@ class Step {
     const bool gated = has(layer(index, gateWeight));
     if (gated) {
       float* gate = inner + rows_ * wide;
-      applyLinear(y, rows_, linear(index, gateWeight, hidden_), gate, [&](int64_t from, int64_t to) {
+      applyLinear(y, rows_, linear(index, gateWeight, hidden_), gate, packed_, [&](int64_t from, int64_t to) {
         for (int64_t r = 0; r < rows_; r++) activateInPlace(activation_, gate + r * wide + from, to - from);
       });
-      applyLinear(y, rows_, up, inner, [&](int64_t from, int64_t to) {
+      applyLinear(y, rows_, up, inner, packed_, [&](int64_t from, int64_t to) {
         for (int64_t r = 0; r < rows_; r++)
           for (int64_t i = from; i < to; i++) inner[r * wide + i] *= gate[r * wide + i];
       });
     } else {
-      applyLinear(y, rows_, up, inner, [&](int64_t from, int64_t to) {
+      applyLinear(y, rows_, up, inner, packed_, [&](int64_t from, int64_t to) {
         for (int64_t r = 0; r < rows_; r++) activateInPlace(activation_, inner + r * wide + from, to - from);
       });
     }
@@ -284,15 +260,15 @@ class Step {
   }
 
   Call& call_;
-  int64_t layers_, heads_, kvHeads_;
+  int64_t tensors_, halves_, layers_, heads_, kvHeads_;
   float epsilon_;
   int64_t activation_;
   bool transposed_;
   int64_t rows_, hidden_, keys_, kvWidth_, size_, width_;
-  static thread_local std::vector<float> stream_, normed_, projected_, attended_, added_;
+  static thread_local std::vector<float> stream_, normed_, projected_, attended_, added_, packed_;
 };
 
-thread_local std::vector<float> Step::stream_, Step::normed_, Step::projected_, Step::attended_, Step::added_;
+thread_local std::vector<float> Step::stream_, Step::normed_, Step::projected_, Step::attended_, Step::added_, Step::packed_;
 
 void decoderStep(Call& call) {
   // One tensor alone tells that the lists are whole, before any is looked at.

@@ -9,7 +9,7 @@
 NAPI_MODULE_INIT() {
   static const std::string problem = fdiv_ops::registerRowOperations() + fdiv_ops::registerElementOperations() +
                                      fdiv_ops::registerAttentionOperations() + fdiv_ops::registerOptimiserOperations() +
-                                     fdiv_ops::registerDecoderOperations();
+                                     fdiv_ops::registerDecoderOperations() + fdiv_ops::registerMatrixOperations();
   if (!problem.empty()) {
     napi_throw_error(env, nullptr, problem.c_str());
     return exports;

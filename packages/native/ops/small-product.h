@@ -1,42 +1,10 @@
 // A matrix product for the small operands of attention, which fit the caches and need no packing.
 #pragma once
 #include <cstdint>
-#include <cstring>
+
+#include "lanes.h"
 
 namespace fdiv_ops {
-
-#if defined(__AVX512F__)
-constexpr int widest = 16;
-#elif defined(__AVX__)
-constexpr int widest = 8;
-#else
-constexpr int widest = 4;
-#endif
-template <int lanes>
-struct VectorOf;
-template <>
-struct VectorOf<4> {
-  typedef float Type __attribute__((vector_size(16)));
-};
-template <>
-struct VectorOf<8> {
-  typedef float Type __attribute__((vector_size(32)));
-};
-template <>
-struct VectorOf<16> {
-  typedef float Type __attribute__((vector_size(64)));
-};
-
-template <int lanes>
-inline typename VectorOf<lanes>::Type load(const float* from) {
-  typename VectorOf<lanes>::Type vector;
-  std::memcpy(&vector, from, sizeof vector);
-  return vector;
-}
-template <int lanes>
-inline void store(float* to, const typename VectorOf<lanes>::Type& vector) {
-  std::memcpy(to, &vector, sizeof vector);
-}
 
 /** c[rows, columns·lanes] += a·b, held in registers. */
 template <int rows, int columns, int lanes>

@@ -84,5 +84,6 @@ std::string registerElementOperations();
 std::string registerAttentionOperations();
 std::string registerOptimiserOperations();
 std::string registerDecoderOperations();
+std::string registerMatrixOperations();
 
 }  // namespace fdiv_ops

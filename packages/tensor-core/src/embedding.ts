@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { isHalfWeight, weightShape, widenKernel } from "./half-weights.ts";
 import { checkIndices } from "./index-check.ts";
 import { defineKernel, type Kernel } from "./kernel.ts";
 import { checkRank, checkShape } from "./shape-check.ts";
@@ -26,8 +27,11 @@ export const scatterAddKernel: Kernel<{ rows: tf.Tensor; ids: tf.Tensor }, { siz
 /** FdivEmbedding: the rows [M, N] of table [V, N] that ids [M] name. */
 export const embeddingKernel: Kernel<{ table: tf.Tensor; ids: tf.Tensor }, object> = defineKernel({
   name: "FdivEmbedding",
-  generic: ({ table, ids }) =>
-    ids.size === 0 ? tf.zeros([0, table.shape[1]!]) : tf.gather(table, ids as tf.Tensor1D),
+  generic: ({ table, ids }) => {
+    if (ids.size === 0) return tf.zeros([0, weightShape(table)[1]!]);
+    const rows = tf.gather(table, ids as tf.Tensor1D);
+    return isHalfWeight(table) ? widenKernel({ x: rows }, {})[0]! : rows;
+  },
   gradient: {
     inputs: ["table", "ids"],
     outputs: [false],
@@ -40,7 +44,7 @@ export const embeddingKernel: Kernel<{ table: tf.Tensor; ids: tf.Tensor }, objec
 /**
  * The table's rows named by the ids.
  *
- * @param table [V, N]
+ * @param table [V, N]; a frozen one may be in bfloat16 (`halfWeight`)
  * @param ids int32, any shape [...]
  * @returns [..., N]
  * @throws when an id is outside [0, V) (on backends that would not notice)
@@ -49,7 +53,7 @@ export function embedding(table: tf.Tensor, ids: tf.Tensor): tf.Tensor {
   checkRank("embedding", "table", table, 2);
   checkIndices("embedding", "ids", ids, table.shape[0]!);
   const rows = embeddingKernel({ table, ids: tf.reshape(ids, [ids.size]) }, {})[0]!;
-  return tf.reshape(rows, [...ids.shape, table.shape[1]!]);
+  return tf.reshape(rows, [...ids.shape, weightShape(table)[1]!]);
 }
 
 /**

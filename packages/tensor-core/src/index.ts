@@ -23,6 +23,15 @@ export { embedding, gatherRows, segmentSum } from "./embedding.ts";
 export { valueAndGradients } from "./gradients.ts";
 export { groupNorm } from "./group-norm.ts";
 export { bfloat16ToFloat, floatToBfloat16, floatToHalf, halfToFloat } from "./half.ts";
+export {
+  computesWithHalfWeights,
+  fitsHalfWeight,
+  floatWeight,
+  type HalfWeight,
+  halfWeight,
+  isHalfWeight,
+  weightShape,
+} from "./half-weights.ts";
 export * from "./kernel.ts";
 export { layerNorm } from "./layer-norm.ts";
 export { type LinearOptions, linear } from "./linear.ts";

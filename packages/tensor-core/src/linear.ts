@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type Activation, activationGradKernel, stockActivation } from "./activation.ts";
+import { weightShape } from "./half-weights.ts";
 import { defineKernel, lazyGradient } from "./kernel.ts";
 import { product, stockMatMul } from "./mat-mul.ts";
 import { reshape } from "./reshape.ts";
@@ -75,7 +76,7 @@ function linearGradient(
  * A linear layer with its activation, y = f(x·weightᵀ + bias).
  *
  * @param x [..., K], rank 2 or more
- * @param weight [N, K], or [K, N] when transposeWeight is false
+ * @param weight [N, K], or [K, N] when transposeWeight is false; a frozen one may be in bfloat16 (`halfWeight`)
  * @returns [..., N]
  * @throws when weight or bias does not fit
  */
@@ -84,15 +85,16 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, options: LinearOptions =
   checkRank("linear", "x", x, 2, 6);
   checkRank("linear", "weight", weight, 2);
   const inner = x.shape[x.rank - 1]!;
-  const [columns, rows] = (transposeWeight ? weight.shape : [...weight.shape].reverse()) as [number, number];
+  const shape = weightShape(weight);
+  const [columns, rows] = (transposeWeight ? shape : [...shape].reverse()) as [number, number];
   if (rows !== inner) {
     throw new Error(
-      `linear: weight ${printShape(weight.shape)} (${transposeWeight ? "[out, in]" : "[in, out]"}) does not fit ` +
+      `linear: weight ${printShape(shape)} (${transposeWeight ? "[out, in]" : "[in, out]"}) does not fit ` +
         `x ${printShape(x.shape)}, whose last axis is ${inner}, not ${rows}.`,
     );
   }
   if (bias)
-    checkShape("linear", "bias", bias, [columns], `the outputs of weight ${printShape(weight.shape)}`);
+    checkShape("linear", "bias", bias, [columns], `the outputs of weight ${printShape(shape)}`);
   const flat = x.rank === 2 ? x : reshape(x, [x.size / Math.max(inner, 1), inner]);
   const keepPreactivation = activation !== "none" && tf.engine().isTapeOn();
   const attributes = { transposeWeight, activation, keepPreactivation };

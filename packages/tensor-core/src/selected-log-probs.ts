@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { columnOfEachRow } from "./cross-entropy.ts";
+import { floatWeight, weightShape } from "./half-weights.ts";
 import { checkIndices } from "./index-check.ts";
 import { defineKernel } from "./kernel.ts";
 import { stockRowLogSumExp } from "./log-softmax.ts";
@@ -47,7 +48,8 @@ export const selectedLogProbsGradKernel = defineKernel<
   Attributes
 >({
   name: "FdivSelectedLogProbsGrad",
-  generic: ({ dlogp, hidden, headWeight, targets, logSumExp }, { chunk, weightGradient }) => {
+  generic: ({ dlogp, hidden, headWeight: head, targets, logSumExp }, { chunk, weightGradient }) => {
+    const headWeight = floatWeight(head);
     const dhidden: tf.Tensor[] = [];
     let dweight: tf.Tensor = tf.zeros(weightGradient ? headWeight.shape : [0]);
     for (const [from, count] of chunks(hidden.shape[0]!, chunk)) {
@@ -79,7 +81,8 @@ export const selectedLogProbsGradKernel = defineKernel<
 /** FdivSelectedLogProbs: the log-probability [M] of each row's target under hidden·headWeightᵀ, and the log-sum-exp [M]. */
 export const selectedLogProbsKernel = defineKernel<Inputs, Attributes>({
   name: "FdivSelectedLogProbs",
-  generic: ({ hidden, headWeight, targets }, { chunk }) => {
+  generic: ({ hidden, headWeight: head, targets }, { chunk }) => {
+    const headWeight = floatWeight(head);
     if (hidden.shape[0] === 0) return [tf.zeros([0]), tf.zeros([0])];
     const parts = chunks(hidden.shape[0]!, chunk).map(([from, count]) =>
       tf.tidy(() => {
@@ -126,7 +129,7 @@ const defaultChunkElements = 16 * 1024 * 1024;
  * frozen, and costs a second pass if its gradient is asked after all.
  *
  * @param hidden [n, H]
- * @param headWeight [V, H]
+ * @param headWeight [V, H]; a frozen one may be in bfloat16 (`halfWeight`)
  * @param targets int32 [n]
  * @returns [n], in nats
  * @throws when the shapes do not fit or a target is outside [0, V) (on backends that would not notice)
@@ -142,7 +145,7 @@ export function selectedLogProbs(
   const [rows, size] = hidden.shape as [number, number];
   const vocabulary = headWeight.shape[0]!;
   const fits = `hidden ${printShape(hidden.shape)}`;
-  checkShape("selectedLogProbs", "headWeight", headWeight, [vocabulary, size], fits);
+  checkShape("selectedLogProbs", "headWeight", { shape: weightShape(headWeight) }, [vocabulary, size], fits);
   checkShape("selectedLogProbs", "targets", targets, [rows], `one a row of ${fits}`);
   checkIndices("selectedLogProbs", "targets", targets, vocabulary);
   const chunk = options.chunk ?? Math.max(1, Math.floor(defaultChunkElements / Math.max(1, vocabulary)));

@@ -11,7 +11,7 @@ export const printShape = (shape: readonly number[]): string => `[${shape.join("
 export function checkShape(
   op: string,
   argument: string,
-  tensor: tf.Tensor,
+  tensor: { shape: readonly number[] },
   expected: readonly number[],
   reason: string,
 ): void {

@@ -1,4 +1,5 @@
-import type * as tf from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
+import { isHalfWeight } from "../half-weights.ts";
 
 /** What the kernels need of TensorFlow.js' Node backend: it runs any operation that TensorFlow knows, by name. */
 export interface TensorflowBackend extends tf.KernelBackend {
@@ -35,6 +36,9 @@ export interface NativeOperations {
 /** An attribute's value and what TensorFlow calls its type. */
 export type Attribute = { float: number } | { int: number } | { bool: boolean };
 
+/** What stands for a tensor that is not there. */
+export const nothing = (): tf.Tensor => tf.zeros([0]);
+
 /** Runs operations on one backend. */
 export interface Operations {
   run(
@@ -43,7 +47,7 @@ export interface Operations {
     outputs: number,
     attributes?: Record<string, Attribute>,
   ): tf.Tensor[];
-  /** TensorFlow's own matrix product, of matrices or of batches. */
+  /** The product of matrices, b perhaps in bfloat16, or TensorFlow's own of batches. */
   product(a: tf.TensorInfo, b: tf.TensorInfo, transposeA: boolean, transposeB: boolean): tf.Tensor;
 }
 
@@ -61,7 +65,6 @@ export function operationsOf(backend: TensorflowBackend): Operations {
       inputs,
       outputs,
     );
-  // Also for single matrices: TensorFlow 2.15's MatMul, in its oneDNN form, corrupts the heap.
   const products = [false, true].map((transposeA) =>
     [false, true].map((transposeB): OperationAttribute[] => [
       { name: "adj_x", type: binding.TF_ATTR_BOOL, value: transposeA },
@@ -72,6 +75,12 @@ export function operationsOf(backend: TensorflowBackend): Operations {
   return {
     run,
     product(a, b, transposeA, transposeB) {
+      if (a.shape.length === 2)
+        return run(isHalfWeight(b) ? "FdivHalfProduct" : "FdivProduct", [a, b, nothing()], 1, {
+          transpose_a: { bool: transposeA },
+          transpose_b: { bool: transposeB },
+          kind: { int: 0 },
+        })[0]!;
       const attributes = products[+transposeA]![+transposeB]!;
       return backend.executeMultipleOutputs("BatchMatMulV2", attributes, [a, b], 1)[0]!;
     },

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type DecoderAttributes, decoderSlots } from "../decoder-step.ts";
-import type { Operations } from "./backend.ts";
+import { isHalfWeight } from "../half-weights.ts";
+import { nothing, type Operations } from "./backend.ts";
 
 /** One kernel by way of TensorFlow operations. */
 export type Implementation = (
@@ -14,19 +15,15 @@ export type Implementation = (
 const activationKind = { none: 0, gelu: 1, geluTanh: 2, silu: 3, relu: 4 } as const;
 const kindOf = (activation: keyof typeof activationKind) => ({ kind: { int: activationKind[activation] } });
 
-const nothing = (): tf.Tensor => tf.zeros([0]);
-
 const linear: Implementation = (ops, { x, weight, bias }, attributes) => {
   const { transposeWeight, activation, keepPreactivation } = attributes;
-  const product = ops.product(x!, weight!, false, transposeWeight);
-  if (!bias && activation === "none") return [product];
-  // The product is this function's own, so the bias is added where it lies.
-  const inputs = [product, bias ?? nothing()];
-  if (!keepPreactivation || activation === "none") {
-    ops.run("FdivAddBias", inputs, 0, kindOf(activation));
-    return [product];
-  }
-  return [ops.run("FdivBiasActivation", inputs, 1, kindOf(activation))[0]!, product];
+  const keeps = keepPreactivation && activation !== "none";
+  const name = `Fdiv${isHalfWeight(weight!) ? "Half" : ""}Product${keeps ? "Kept" : ""}`;
+  return ops.run(name, [x!, weight!, bias ?? nothing()], keeps ? 2 : 1, {
+    transpose_a: { bool: false },
+    transpose_b: { bool: transposeWeight },
+    ...kindOf(activation),
+  });
 };
 
 /** [from, count] of each run of at most `chunk` rows. */
@@ -84,8 +81,14 @@ const decoderStep: Implementation = (ops, inputs, attributes) => {
   const tensors = [...model.map((name) => inputs[name] ?? empty), settings];
   for (let i = 0; i < layers; i++)
     for (const slot of decoderSlots) tensors.push(inputs[`${i}.${slot}`] ?? empty);
-  return ops.run("FdivDecoderStep", [inputs.ids!, inputs.positions!, inputs.layout!, ...tensors], 1, {
+  // Two lists of the same places: each weight is in the one of its type.
+  const floats = tensors.map((tensor) => (isHalfWeight(tensor) ? empty : tensor));
+  const none = tensors.some(isHalfWeight) ? tf.tensor1d([], "int32") : undefined;
+  const halves = none ? tensors.map((tensor) => (isHalfWeight(tensor) ? tensor : none)) : [];
+  const tokens = [inputs.ids!, inputs.positions!, inputs.layout!];
+  return ops.run("FdivDecoderStep", [...tokens, ...floats, ...halves], 1, {
     N: { int: tensors.length },
+    H: { int: halves.length },
     layers: { int: layers },
     heads: { int: heads },
     kv_heads: { int: kvHeads },
@@ -157,6 +160,11 @@ const direct: Record<
 /** The kernels that are made of more than one operation, or that have other names. */
 const composed: Record<string, Implementation> = {
   FdivMatMul: (ops, { a, b }, { transposeA, transposeB }) => [ops.product(a!, b!, transposeA, transposeB)],
+  FdivWiden: (ops, { x }) => ops.run("FdivWiden", [x!], 1),
+  FdivEmbedding: (ops, { table, ids }) =>
+    isHalfWeight(table!)
+      ? ops.run("FdivHalfGather", [table!, ids!], 1)
+      : [tf.gather(table as tf.Tensor, ids as tf.Tensor1D)],
   FdivLinear: linear,
   FdivLinearNoBias: linear,
   FdivSelectedLogProbs: selectedLogProbs,
