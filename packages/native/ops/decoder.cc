@@ -110,7 +110,7 @@ class Step {
     if (ids + 3 + tensors_ != modelSlots + layers_ * layerSlots || (halves_ != 0 && halves_ != tensors_))
       return refuse("another number of tensors is due");
     const int32_t *id = call_.integers(ids), *position = call_.integers(positions), *at = call_.integers(layout);
-    const int64_t reach = has(cosines) ? call_.dim(cosines, 0) : has(positionEmbeddings) ? call_.dim(positionEmbeddings, 0) : -1;
+    const int64_t reach = has(cosines) ? call_.dim(cosines, 0) : has(positionEmbeddings) ? rowsOf(positionEmbeddings) : -1;
     for (int64_t r = 0; r < rows_; r++) {
       if (id[r] < 0 || id[r] >= rowsOf(embeddings)) return refuse("id " + std::to_string(id[r]) + " is outside the vocabulary");
       if (reach >= 0 && (position[r] < 0 || position[r] >= reach))
@@ -166,17 +166,19 @@ class Step {
   }
 
   template <typename Number>
-  void embedFrom(const Number* table, float* x) const {
-    const float* places = has(positionEmbeddings) ? floats(positionEmbeddings) : nullptr;
+  void addRows(const Number* table, const int32_t* which, float* x) const {
     for (int64_t r = 0; r < rows_; r++)
-      for (int64_t i = 0; i < hidden_; i++)
-        x[r * hidden_ + i] = widened(table[call_.integers(ids)[r] * hidden_ + i]) +
-                             (places ? places[call_.integers(positions)[r] * hidden_ + i] : 0.0f);
+      for (int64_t i = 0; i < hidden_; i++) x[r * hidden_ + i] += widened(table[which[r] * hidden_ + i]);
+  }
+  void addRows(int input, int which, float* x) const {
+    const Matrix table = matrixAt(input, hidden_, false);
+    if (table.half) return addRows(static_cast<const Half*>(table.data), call_.integers(which), x);
+    addRows(static_cast<const float*>(table.data), call_.integers(which), x);
   }
   void embed(float* x) const {
-    const Matrix table = matrixAt(embeddings, hidden_, false);
-    if (table.half) return embedFrom(static_cast<const Half*>(table.data), x);
-    embedFrom(static_cast<const float*>(table.data), x);
+    std::fill_n(x, rows_ * hidden_, 0.0f);
+    addRows(embeddings, ids, x);
+    if (has(positionEmbeddings)) addRows(positionEmbeddings, positions, x);
   }
 
   void normRows(const float* x, float* y, const float* weight, const float* bias) const {

@@ -1,4 +1,4 @@
-import { erf4, exp4, sigmoid4, tanh4 } from "./vector-math.as";
+import { axpy, erf4, exp4, sigmoid4, tanh4 } from "./vector-math.as";
 import { slot } from "./gemm.as";
 
 // 0 none, 1 gelu, 2 geluTanh, 3 silu, 4 relu
@@ -171,4 +171,11 @@ export function swigluGrad(args: usize, task: i32): void {
     dgate += 16;
     dup += 16;
   }
+}
+
+/** x, y, count: y ← y + x */
+export function addSpan(args: usize, task: i32): void {
+  const from = task * span;
+  const at = <usize>from << 2;
+  axpy(1, <usize>slot(args, 0) + at, <usize>slot(args, 1) + at, min(span, slot(args, 2) - from));
 }

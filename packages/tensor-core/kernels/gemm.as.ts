@@ -1,4 +1,5 @@
 import { activate4 } from "./activation.as";
+import { packHalfPanel } from "./half.as";
 import { madd } from "./multiply-add.as";
 import { packRows, transpose4 } from "./packing.as";
 import { tile } from "./tile.as";
@@ -32,6 +33,7 @@ const ACTIVATION = 17;
 const PREACTIVATION = 18;
 const ROWS = 19; // of C a task does, a multiple of 6
 const SPLIT = 20; // columns of C a task does, a multiple of 8
+const HALF = 21; // whether B is in bfloat16; only where it is packed
 
 // @ts-ignore: decorator
 @inline
@@ -47,6 +49,7 @@ export function packPanel(args: usize, panel: i32): void {
   const width = min(8, slot(args, COLUMNS) - panel * 8);
   let to = <usize>slot(args, PACKED) + <usize>panel * <usize>k * 32;
   let from = <usize>slot(args, B) + <usize>(slot(args, FIRST) + panel * 8) * column;
+  if (slot(args, HALF) != 0) return packHalfPanel(from, row, column, width, k, to);
   if (width == 8 && column == 4) {
     for (let i = 0; i < k; i++) {
       v128.store(to, v128.load(from));

@@ -1,6 +1,8 @@
-import { activation, activationGrad, swiglu, swigluGrad } from "./activation.as";
+import { activation, activationGrad, addSpan, swiglu, swigluGrad } from "./activation.as";
 import { attention, attentionGrad } from "./attention.as";
+import { drawTokens } from "./draw.as";
 import { gemmColumns, gemmDots, gemmRows, packPanel } from "./gemm.as";
+import { widen } from "./half.as";
 import { adamW, squares } from "./optimiser.as";
 import { pairwiseDistance, pairwiseL1Grad } from "./pairwise.as";
 import {
@@ -57,6 +59,9 @@ function execute(kernel: i32, args: usize, task: i32, worker: i32): void {
     case 28: sinkhornImplicit(args, task, worker); break;
     case 29: pairwiseDistance(args, task); break;
     case 30: pairwiseL1Grad(args, task); break;
+    case 31: widen(args, task); break;
+    case 32: drawTokens(args, task, worker); break;
+    case 33: addSpan(args, task); break;
   }
 }
 

@@ -6,8 +6,12 @@
 export function transpose4(from: usize, fromRow: usize, to: usize, toRow: usize): void {
   const a = v128.load(from);
   const b = v128.load(from + fromRow);
-  const c = v128.load(from + 2 * fromRow);
-  const d = v128.load(from + 3 * fromRow);
+  transposeVectors(a, b, v128.load(from + 2 * fromRow), v128.load(from + 3 * fromRow), to, toRow);
+}
+
+// @ts-ignore: decorator
+@inline
+export function transposeVectors(a: v128, b: v128, c: v128, d: v128, to: usize, toRow: usize): void {
   const ab = v128.shuffle<f32>(a, b, 0, 4, 1, 5);
   const cd = v128.shuffle<f32>(c, d, 0, 4, 1, 5);
   const ab2 = v128.shuffle<f32>(a, b, 2, 6, 3, 7);

@@ -11,7 +11,7 @@ export const parts = 16;
 
 // @ts-ignore: decorator
 @inline
-function float(args: usize, i: i32): f32 {
+export function float(args: usize, i: i32): f32 {
   return load<f32>(args + (<usize>i << 2));
 }
 

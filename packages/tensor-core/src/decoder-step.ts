@@ -3,6 +3,7 @@ import type { Activation } from "./activation.ts";
 import { attention } from "./attention.ts";
 import { cacheWrite } from "./cache-write.ts";
 import { embedding } from "./embedding.ts";
+import { checkIndices } from "./index-check.ts";
 import { defineKernel, hasFastKernel } from "./kernel.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { linear } from "./linear.ts";
@@ -176,9 +177,13 @@ export const decodesAsOne = (): boolean => hasFastKernel("FdivDecoderStep");
  * Reads one more token a row through a decoder's cache, not differentiable.
  *
  * @returns the logits after it [R, V]
+ * @throws when an id or a position is outside its table
  */
 export function decoderStep(decoder: Decoder, { ids, positions, layout }: DecoderTokens): tf.Tensor2D {
   const { heads, kvHeads, epsilon, activation, transposeWeight, layers } = decoder;
+  checkIndices("decoderStep", "ids", ids, decoder.embedding.shape[0]!);
+  const places = decoder.positionEmbedding ?? decoder.rotary?.cos;
+  if (places) checkIndices("decoderStep", "positions", positions, places.shape[0]!);
   const slots: Slots = {
     ids,
     positions,

@@ -9,6 +9,7 @@ import { crossEntropyGradKernel, crossEntropyKernel } from "./cross-entropy.ts";
 import { type DecoderLinear, decoderStep, decodesAsOne } from "./decoder-step.ts";
 import { drawsTokens, drawTokens } from "./draw-tokens.ts";
 import { embeddingKernel, scatterAddKernel } from "./embedding.ts";
+import { computesWithHalfWeights, floatWeight, halfWeight } from "./half-weights.ts";
 import { withGenericKernels } from "./kernel.ts";
 import { layerNormGradKernel, layerNormKernel } from "./layer-norm.ts";
 import { linearKernel, linearNoBiasKernel } from "./linear.ts";
@@ -82,6 +83,47 @@ export function fastKernelsAgree(): void {
         const b = transposeB ? normal(n, k) : normal(k, n);
         agree(() => matMulKernel({ a, b }, { transposeA, transposeB }));
       }
+  });
+
+  it.each([
+    [1, 6, 8],
+    [5, 14, 9],
+    [16, 64, 34],
+    [40, 530, 70],
+    [130, 66, 600],
+  ])("multiplies [%d, %d] over %d by bfloat16 weights", (m, n, k) => {
+    if (!computesWithHalfWeights()) return;
+    for (const transposeB of [false, true]) {
+      const [rows, columns] = transposeB ? [n, 2 * Math.ceil(k / 2)] : [k, n];
+      const inner = transposeB ? columns : k;
+      const [x, bias] = [normal(m, inner), normal(n)];
+      const weight = halfWeight(draw.normal(rows * columns), [rows, columns]);
+      agree(() => [floatWeight(weight)]);
+      agree(() => matMulKernel({ a: x, b: weight }, { transposeA: false, transposeB }));
+      const attributes = {
+        transposeWeight: transposeB,
+        activation: "silu" as const,
+        keepPreactivation: true,
+      };
+      agree(() => linearKernel({ x, weight, bias }, attributes), 5e-6, 1);
+      agree(() => linearNoBiasKernel({ x, weight }, attributes), 5e-6, 1);
+      const ids = indices(9, rows);
+      agree(() => embeddingKernel({ table: weight, ids }, {}));
+    }
+  });
+
+  it("scores tokens with a bfloat16 head", () => {
+    if (!computesWithHalfWeights()) return;
+    const [m, h, v] = [50, 24, 70];
+    const [hidden, targets, dlogp] = [normal(m, h), indices(m, v), normal(m)];
+    const headWeight = halfWeight(draw.normal(v * h), [v, h]);
+    for (const chunk of [7, 64]) {
+      const attributes = { chunk, weightGradient: false };
+      agree(() => selectedLogProbsKernel({ hidden, headWeight, targets }, attributes), 5e-6);
+      const logSumExp = selectedLogProbsKernel({ hidden, headWeight, targets }, attributes)[1]!;
+      const inputs = { hidden, headWeight, targets, dlogp, logSumExp };
+      agree(() => selectedLogProbsGradKernel(inputs, attributes), 5e-6);
+    }
   });
 
   it("multiplies batches", () => {
@@ -325,71 +367,79 @@ export function fastKernelsAgree(): void {
     }
   });
 
-  it.each(["gpt2", "llama", "llama, biases, a window"])(
-    "reads a token through a whole decoder: %s",
-    (kind) => {
-      if (!decodesAsOne()) return;
-      const [rows, slots, heads, size, hidden, wide, vocabulary, layers] = [7, 9, 6, 10, 36, 50, 61, 2];
-      const kvHeads = kind === "gpt2" ? heads : 2;
-      const transposeWeight = kind !== "gpt2";
-      const biased = kind !== "llama";
-      const dense = (from: number, to: number): DecoderLinear => ({
-        weight: tf.mul(transposeWeight ? normal(to, from) : normal(from, to), 0.3),
-        ...(biased && { bias: normal(to) }),
-      });
-      const norm = (): DecoderLinear => ({
-        weight: normal(hidden),
-        ...(kind === "gpt2" && { bias: normal(hidden) }),
-      });
-      const [width, kvWidth] = [heads * size, kvHeads * size];
-      const cache = Array.from({ length: 2 * layers }, () => normal(rows, slots, kvWidth));
-      const parts = Array.from({ length: layers }, (_, i) => ({
-        attentionNorm: norm(),
-        projections:
-          kind === "gpt2"
-            ? [dense(hidden, width + 2 * kvWidth)]
-            : [dense(hidden, width), dense(hidden, kvWidth), dense(hidden, kvWidth)],
-        output: dense(width, hidden),
-        feedForwardNorm: norm(),
-        ...(kind !== "gpt2" && { gate: dense(hidden, wide) }),
-        up: dense(hidden, wide),
-        down: dense(wide, hidden),
-        scale: 0.3 + 0.1 * i,
-        window: kind.includes("window") ? 3 : 0,
-      }));
-      const shared = {
-        embedding: normal(vocabulary, hidden),
-        ...(kind === "gpt2"
-          ? { positionEmbedding: normal(slots, hidden) }
-          : { rotary: { cos: normal(slots, 4), sin: normal(slots, 4) } }),
-        norm: norm(),
-        head: normal(vocabulary, hidden),
-        heads,
-        kvHeads,
-        epsilon: 1e-5,
-        activation: kind === "gpt2" ? ("geluTanh" as const) : ("silu" as const),
-        transposeWeight,
+  it.each(
+    ["gpt2", "llama", "llama, biases, a window", "gpt2, bfloat16", "llama, bfloat16"].flatMap((kind) => [
+      [kind, 7, 10],
+      [kind, 16, 12],
+      [kind, 70, 8],
+    ]) as [string, number, number][],
+  )("reads a token through a whole decoder: %s, %d rows, heads of %d", (kind, rows, size) => {
+    if (!decodesAsOne()) return;
+    const [slots, heads, hidden, wide, vocabulary, layers] = [9, 6, 36, 50, 61, 2];
+    const isGpt2 = kind.startsWith("gpt2");
+    const stored = (from: number, to: number) => {
+      const weight = tf.mul(normal(from, to), 0.3);
+      if (!kind.includes("bfloat16")) return weight;
+      return halfWeight(weight.dataSync() as Float32Array, [from, to]);
+    };
+    const kvHeads = isGpt2 ? heads : 2;
+    const transposeWeight = !isGpt2;
+    const biased = !kind.startsWith("llama") || kind.includes("biases");
+    const dense = (from: number, to: number): DecoderLinear => ({
+      weight: transposeWeight ? stored(to, from) : stored(from, to),
+      ...(biased && { bias: normal(to) }),
+    });
+    const norm = (): DecoderLinear => ({
+      weight: normal(hidden),
+      ...(isGpt2 && { bias: normal(hidden) }),
+    });
+    const [width, kvWidth] = [heads * size, kvHeads * size];
+    const cache = Array.from({ length: 2 * layers }, () => normal(rows, slots, kvWidth));
+    const parts = Array.from({ length: layers }, (_, i) => ({
+      attentionNorm: norm(),
+      projections: isGpt2
+        ? [dense(hidden, width + 2 * kvWidth)]
+        : [dense(hidden, width), dense(hidden, kvWidth), dense(hidden, kvWidth)],
+      output: dense(width, hidden),
+      feedForwardNorm: norm(),
+      ...(!isGpt2 && { gate: dense(hidden, wide) }),
+      up: dense(hidden, wide),
+      down: dense(wide, hidden),
+      scale: 0.3 + 0.1 * i,
+      window: kind.includes("window") ? 3 : 0,
+    }));
+    const shared = {
+      embedding: stored(vocabulary, hidden),
+      ...(isGpt2
+        ? { positionEmbedding: stored(slots, hidden) }
+        : { rotary: { cos: normal(slots, 4), sin: normal(slots, 4) } }),
+      norm: norm(),
+      head: stored(vocabulary, hidden),
+      heads,
+      kvHeads,
+      epsilon: 1e-5,
+      activation: isGpt2 ? ("geluTanh" as const) : ("silu" as const),
+      transposeWeight,
+    };
+    const offsets = Int32Array.from({ length: rows }, (_, r) => r % slots);
+    const tokens = {
+      ids: indices(rows, vocabulary),
+      positions: tf.tensor1d(offsets, "int32"),
+      layout: tf.tensor2d(
+        [...offsets].map((at) => [at, at + 1, never]),
+        [rows, 3],
+        "int32",
+      ),
+    };
+    agree(() => {
+      const own = cache.map((x) => tf.variable(tf.add(x, 0)));
+      const decoder = {
+        ...shared,
+        layers: parts.map((part, i) => ({ ...part, keys: own[2 * i]!, values: own[2 * i + 1]! })),
       };
-      const offsets = Int32Array.from({ length: rows }, (_, r) => r % slots);
-      const tokens = {
-        ids: indices(rows, vocabulary),
-        positions: tf.tensor1d(offsets, "int32"),
-        layout: tf.tensor2d(
-          [...offsets].map((at) => [at, at + 1, never]),
-          [rows, 3],
-          "int32",
-        ),
-      };
-      agree(() => {
-        const own = cache.map((x) => tf.variable(tf.add(x, 0)));
-        const decoder = {
-          ...shared,
-          layers: parts.map((part, i) => ({ ...part, keys: own[2 * i]!, values: own[2 * i + 1]! })),
-        };
-        return [decoderStep(decoder, tokens), ...own];
-      }, 1e-5);
-    },
-  );
+      return [decoderStep(decoder, tokens), ...own];
+    }, 1e-5);
+  });
 
   it("draws tokens as the inverted distribution has them", () => {
     if (!drawsTokens()) return;

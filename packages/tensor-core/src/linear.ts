@@ -93,8 +93,7 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, options: LinearOptions =
         `x ${printShape(x.shape)}, whose last axis is ${inner}, not ${rows}.`,
     );
   }
-  if (bias)
-    checkShape("linear", "bias", bias, [columns], `the outputs of weight ${printShape(shape)}`);
+  if (bias) checkShape("linear", "bias", bias, [columns], `the outputs of weight ${printShape(shape)}`);
   const flat = x.rank === 2 ? x : reshape(x, [x.size / Math.max(inner, 1), inner]);
   const keepPreactivation = activation !== "none" && tf.engine().isTapeOn();
   const attributes = { transposeWeight, activation, keepPreactivation };

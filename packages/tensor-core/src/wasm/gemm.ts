@@ -6,6 +6,8 @@ export interface MatrixView {
   pointer: number;
   rowStride: number;
   columnStride: number;
+  /** Whether its numbers are bfloat16, which only a right operand may be. */
+  half?: boolean;
 }
 
 export interface GemmOptions {
@@ -38,10 +40,16 @@ function taskShape(m: number, columns: number, threads: number): [rows: number, 
 }
 
 /** A row-major matrix, or its transpose. */
-export function view(pointer: number, rows: number, columns: number, transposed: boolean): MatrixView {
+export function view(
+  pointer: number,
+  rows: number,
+  columns: number,
+  transposed: boolean,
+  half = false,
+): MatrixView {
   return transposed
-    ? { pointer, rowStride: 1, columnStride: rows }
-    : { pointer, rowStride: columns, columnStride: 1 };
+    ? { pointer, rowStride: 1, columnStride: rows, half }
+    : { pointer, rowStride: columns, columnStride: 1, half };
 }
 
 /** C [M, N], row-major at `c`, = (C +) op(A) [M, K] · op(B) [K, N], then bias and activation. */
@@ -57,6 +65,7 @@ export function gemm(
   const { accumulate = false, bias = 0, activation = 0, preactivation = 0 } = options;
   const workerBytes = (blocking.rowBlock * blocking.depth + 64) * 4;
   const worker = module.scratch("worker", workerBytes * module.threads);
+  const bytes = b.half ? 2 : 4;
   const common = (packed: number, first: number, columns: number) => [
     a.pointer,
     b.pointer,
@@ -66,8 +75,8 @@ export function gemm(
     k,
     4 * a.rowStride,
     4 * a.columnStride,
-    4 * b.rowStride,
-    4 * b.columnStride,
+    bytes * b.rowStride,
+    bytes * b.columnStride,
     packed,
     worker,
     workerBytes,
@@ -79,11 +88,11 @@ export function gemm(
     preactivation,
   ];
   const columnTasks = Math.ceil(n / blocking.columnBlock);
-  if (m <= fewRows && a.columnStride === 1 && b.rowStride === 1) {
+  if (m <= fewRows && !b.half && a.columnStride === 1 && b.rowStride === 1) {
     module.run("gemmDots", common(0, 0, n), columnTasks);
     return;
   }
-  if (m <= fewRows && b.columnStride === 1 && n % 8 === 0) {
+  if (m <= fewRows && !b.half && b.columnStride === 1 && n % 8 === 0) {
     module.run("gemmColumns", common(0, 0, n), columnTasks);
     return;
   }
@@ -95,7 +104,7 @@ export function gemm(
     const first = panel * 8;
     const columns = Math.min(n - first, step * 8);
     const [rows, split] = taskShape(m, columns, module.threads);
-    const args = [...common(packed, first, columns), rows, split];
+    const args = [...common(packed, first, columns), rows, split, b.half ? 1 : 0];
     module.run("packPanel", args, Math.ceil(columns / 8));
     module.run("gemmRows", args, Math.ceil(m / rows) * Math.ceil(columns / split));
   }

@@ -1,6 +1,7 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { hasFastKernel, implementKernel } from "../kernel.ts";
 import { attentionFits, attentionKernels } from "./attention.ts";
+import { decoderFits, decoderKernels } from "./decoder.ts";
 import type { Implementations } from "./implementations.ts";
 import { linearAlgebra } from "./linear-algebra.ts";
 import { type KernelModule, openKernelModule, type StartHelpers, type WasmBackend } from "./module.ts";
@@ -14,12 +15,14 @@ const implementations: Implementations = {
   ...attentionKernels,
   ...rowKernels,
   ...transportKernels,
+  ...decoderKernels,
 };
 
 /** What each kernel needs beyond what every tensor has; where it does not hold, its generic twin runs. */
 const conditions: Record<string, (inputs: Record<string, tf.TensorInfo>, attributes: never) => boolean> = {
   FdivAttention: attentionFits,
   FdivAttentionGrad: attentionFits,
+  FdivDecoderStep: decoderFits,
 };
 
 /**

@@ -31,6 +31,9 @@ export const kernelIds = {
   sinkhornImplicit: 28,
   pairwiseDistance: 29,
   pairwiseL1Grad: 30,
+  widen: 31,
+  drawTokens: 32,
+  add: 33,
 } as const;
 
 export type KernelName = keyof typeof kernelIds;
@@ -45,4 +48,5 @@ export const blocking = {
   parts: 16,
   scatterSpan: 64,
   pairwiseRows: 16,
+  drawBlock: 256,
 } as const;

@@ -1,5 +1,6 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Activation } from "../activation.ts";
+import { isHalfWeight, weightShape } from "../half-weights.ts";
 import { gemm, view } from "./gemm.ts";
 import type { Implementations } from "./implementations.ts";
 import { blocking } from "./kernel-ids.ts";
@@ -23,7 +24,8 @@ function matMul(
   transposeB: boolean,
 ) {
   const [m, k] = transposeA ? [a.shape.at(-1)!, a.shape.at(-2)!] : [a.shape.at(-2)!, a.shape.at(-1)!];
-  const n = transposeB ? b.shape.at(-2)! : b.shape.at(-1)!;
+  const n = weightShape(b).at(transposeB ? -2 : -1)!;
+  const half = isHalfWeight(b);
   const batch = a.shape.slice(0, -2);
   const out = module.output([...batch, m, n]);
   const [pa, pb, pc] = [module.pointer(a), module.pointer(b), module.pointer(out)];
@@ -31,7 +33,7 @@ function matMul(
     gemm(
       module,
       view(pa + 4 * i * m * k, m, k, transposeA),
-      view(pb + 4 * i * k * n, k, n, transposeB),
+      view(pb + 4 * i * k * n, k, n, transposeB, half),
       pc + 4 * i * m * n,
       [m, n, k],
     );
@@ -48,13 +50,13 @@ function linear(
   }: { transposeWeight: boolean; activation: Activation; keepPreactivation: boolean },
 ) {
   const [m, k] = x!.shape as [number, number];
-  const n = weight!.shape[transposeWeight ? 0 : 1]!;
+  const n = weightShape(weight!)[transposeWeight ? 0 : 1]!;
   const y = module.output([m, n]);
   const kept = keepPreactivation && activation !== "none" ? module.output([m, n]) : undefined;
   gemm(
     module,
     view(module.pointer(x!), m, k, false),
-    view(module.pointer(weight!), k, n, transposeWeight),
+    view(module.pointer(weight!), k, n, transposeWeight, isHalfWeight(weight!)),
     module.pointer(y),
     [m, n, k],
     {
@@ -82,6 +84,7 @@ function selectedLogProbs(
   >;
   const [m, h] = hidden.shape as [number, number];
   const v = headWeight.shape[0]!;
+  const half = isHalfWeight(headWeight);
   const logProbs = module.output([m]);
   const logSumExp = module.output([m]);
   const logits = module.scratch("values", 4 * Math.min(m, chunk) * v);
@@ -89,7 +92,7 @@ function selectedLogProbs(
   const [pl, ps] = [module.pointer(logProbs), module.pointer(logSumExp)];
   for (let from = 0; from < m; from += chunk) {
     const rows = Math.min(chunk, m - from);
-    gemm(module, view(ph + 4 * from * h, rows, h, false), view(pw, h, v, true), logits, [rows, v, h]);
+    gemm(module, view(ph + 4 * from * h, rows, h, false), view(pw, h, v, true, half), logits, [rows, v, h]);
     const args = [logits, pt + 4 * from, pl + 4 * from, ps + 4 * from, rows, v, float(1)];
     module.run("pickLogProb", args, Math.ceil(rows / blocking.rowSpan));
   }
@@ -107,6 +110,7 @@ function selectedLogProbsGrad(
   >;
   const [m, h] = hidden.shape as [number, number];
   const v = headWeight.shape[0]!;
+  const half = isHalfWeight(headWeight);
   const dhidden = module.output([m, h]);
   const dweight = weightGradient ? module.output([v, h]) : undefined;
   const logits = module.scratch("values", 4 * Math.min(m, chunk) * v);
@@ -115,10 +119,10 @@ function selectedLogProbsGrad(
   for (let from = 0; from < m; from += chunk) {
     const rows = Math.min(chunk, m - from);
     const states = ph + 4 * from * h;
-    gemm(module, view(states, rows, h, false), view(pw, h, v, true), logits, [rows, v, h]);
+    gemm(module, view(states, rows, h, false), view(pw, h, v, true, half), logits, [rows, v, h]);
     const args = [logits, pt + 4 * from, pd + 4 * from, ps + 4 * from, logits, rows, v, float(1)];
     module.run("pickLogProbGrad", args, Math.ceil(rows / blocking.rowSpan));
-    gemm(module, view(logits, rows, v, false), view(pw, v, h, false), po + 4 * from * h, [rows, h, v]);
+    gemm(module, view(logits, rows, v, false), view(pw, v, h, false, half), po + 4 * from * h, [rows, h, v]);
     if (dweight)
       gemm(
         module,

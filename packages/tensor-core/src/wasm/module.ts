@@ -48,7 +48,7 @@ export interface KernelModule {
   pointer(info: tf.TensorInfo): number;
   output(shape: number[], dtype?: string): tf.TensorInfo;
   /** Memory for the length of one kernel; the same place each time, grown when needed. */
-  scratch(purpose: "packed" | "worker" | "values" | "partial", bytes: number): number;
+  scratch(purpose: "packed" | "worker" | "values" | "partial" | "decoder", bytes: number): number;
   float64(pointer: number, count: number): Float64Array;
   /** A tensor of one number. */
   scalar(value: number): tf.TensorInfo;

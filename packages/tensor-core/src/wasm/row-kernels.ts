@@ -1,3 +1,4 @@
+import { isHalfWeight, weightShape } from "../half-weights.ts";
 import { type Implementations, sizeOf } from "./implementations.ts";
 import { blocking } from "./kernel-ids.ts";
 import { activationNumber } from "./linear-algebra.ts";
@@ -88,11 +89,31 @@ export const rowKernels: Implementations = {
     return y;
   },
   FdivEmbedding(module, { table, ids }) {
-    const n = table!.shape[1]!;
+    const half = isHalfWeight(table!);
+    const [, n] = weightShape(table!) as [number, number];
     const m = sizeOf(ids!);
     const y = module.output([m, n]);
-    module.run("gather", [...[table!, ids!, y].map(module.pointer), m, n], rowTasks(m));
+    const words = half ? n / 2 : n;
+    const rows = half ? module.scratch("values", 4 * m * words) : module.pointer(y);
+    module.run("gather", [module.pointer(table!), module.pointer(ids!), rows, m, words], rowTasks(m));
+    if (half) module.run("widen", [rows, module.pointer(y), m * n], spans(m * n));
     return y;
+  },
+  FdivWiden(module, { x }) {
+    const [rows, pairs] = x!.shape as [number, number];
+    const y = module.output([rows, 2 * pairs]);
+    module.run("widen", [module.pointer(x!), module.pointer(y), sizeOf(y)], spans(sizeOf(y)));
+    return y;
+  },
+  FdivDrawTokens(module, { logits, uniforms }, { temperature }) {
+    const [m, n] = logits!.shape as [number, number];
+    const draws = module.output([m, 3]);
+    const bytes = 8 * Math.ceil(n / blocking.drawBlock);
+    // Doubles lie at multiples of eight.
+    const sums = 8 * Math.ceil(module.scratch("worker", 8 + bytes * module.threads) / 8);
+    const pointers = [logits!, uniforms!, draws].map(module.pointer);
+    module.run("drawTokens", [...pointers, sums, bytes, m, n, float(temperature)], m);
+    return draws;
   },
   FdivScatterAdd(module, { rows, ids }, { size }) {
     const [m, n] = rows!.shape as [number, number];
