@@ -6,6 +6,7 @@ export const shared: ProjectConfig = {
   ssr: { resolve: { conditions: ["@fdiv/source"] } },
   test: {
     include: ["src/**/*.test.ts"],
+    exclude: ["src/**/*.browser.test.ts"],
     pool: "forks",
     testTimeout: 180_000,
     hookTimeout: 180_000,

@@ -92,8 +92,8 @@ export function workerLoop(control: usize, worker: i32): void {
   }
 }
 
-/** Every task, by the calling thread and whatever workers come; false when a worker was lost with a task. */
-export function runShared(control: usize, kernel: i32, args: usize, tasks: i32): bool {
+/** Every task, by the calling thread and whatever workers come; then as `awaitShared`. */
+export function runShared(control: usize, kernel: i32, args: usize, tasks: i32): i32 {
   atomic.store<i32>(control + 8, 0);
   atomic.store<i32>(control + 12, kernel);
   atomic.store<i32>(control + 16, <i32>args);
@@ -106,6 +106,17 @@ export function runShared(control: usize, kernel: i32, args: usize, tasks: i32):
     atomic.add<i32>(control + 8, 1);
     claimed = atomic.sub<i32>(control + 4, 1);
   }
-  while (atomic.load<i32>(control + 8) < tasks) if (atomic.load<i32>(control + 24) != 0) return false;
-  return true;
+  return awaitShared(control, tasks);
+}
+
+/**
+ * Waits for tasks that workers have claimed: 1 when all are done, 0 when a worker failed within one, 2 when neither is so after
+ * some tens of milliseconds, since a worker that was killed says nothing and only the caller has a clock.
+ */
+export function awaitShared(control: usize, tasks: i32): i32 {
+  for (let spins = 0; spins < 20_000_000; spins++) {
+    if (atomic.load<i32>(control + 8) >= tasks) return 1;
+    if (atomic.load<i32>(control + 24) != 0) return 0;
+  }
+  return 2;
 }

@@ -2,6 +2,7 @@ export { type Activation, activate } from "./activation.ts";
 export { type AdamWOptions, adamW, type Optimizer, type OptimizerState, type StepOptions } from "./adamw.ts";
 export { add } from "./add.ts";
 export { type AttentionOptions, attention } from "./attention.ts";
+export { BackendError, type BackendReport } from "./backend-report.ts";
 export { biasedAttention } from "./biased-attention.ts";
 export { cacheWrite } from "./cache-write.ts";
 export { type Clipping, clipByGlobalNorm, clipByGlobalNormAsync } from "./clip.ts";
@@ -65,4 +66,5 @@ export { type SafetensorsDtype, type SafetensorsEntry, SafetensorsError } from "
 export { selectedLogProbs } from "./selected-log-probs.ts";
 export { sinkhornGradKernel, sinkhornImplicitKernel } from "./sinkhorn-gradient.ts";
 export { type SinkhornAttributes, sinkhornKernel } from "./sinkhorn-kernel.ts";
+export { type PortableBackend, type StartOptions, startBackend } from "./start-backend.ts";
 export { swiglu } from "./swiglu.ts";

@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import os from "node:os";
 import nodeUtil from "node:util";
 import * as tf from "@tensorflow/tfjs-core";
+import { BackendError, type BackendReport, firstLine } from "../backend-report.ts";
 import { nativeInstallation, startInstallation } from "./native-installation.ts";
 import { startWasm } from "./wasm-threads.ts";
 
@@ -9,25 +10,11 @@ import { startWasm } from "./wasm-threads.ts";
 export const backendNames = ["tensorflow", "webgpu", "wasm", "cpu"] as const;
 export type BackendName = (typeof backendNames)[number];
 
-export interface BackendReport {
-  backend: BackendName;
-  /** What computes: the package and its version, threads, device. */
-  detail: string;
-  threads: number;
-  /** Better backends that were passed over, and why. */
-  passedOver: { backend: BackendName; reason: string }[];
-}
-
 export interface BackendOptions {
   /** One to force, or `auto`; default: `FDIV_BACKEND`, else `auto`. */
   backend?: string;
   /** Threads of the wasm backend; default: `FDIV_THREADS`, else every core. */
   threads?: number;
-}
-
-/** A backend that was asked for by name and can't start; the message says what to install. */
-export class BackendError extends Error {
-  override name = "BackendError";
 }
 
 interface Candidate {
@@ -157,9 +144,6 @@ function isInstalled({ package: name, isInstalled: check }: Candidate): boolean 
   }
 }
 
-const firstLine = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).split("\n")[0]!;
-
 function threadsOf(options: BackendOptions): number {
   const text = options.threads ?? process.env.FDIV_THREADS;
   if (text === undefined || text === "") return os.availableParallelism();
@@ -174,7 +158,7 @@ function threadsOf(options: BackendOptions): number {
  *
  * @throws BackendError when the one asked for by option or `FDIV_BACKEND` can't start; it says what to install
  */
-export async function startBackend(options: BackendOptions = {}): Promise<BackendReport> {
+export async function startBackend(options: BackendOptions = {}): Promise<BackendReport<BackendName>> {
   const wanted = options.backend ?? (process.env.FDIV_BACKEND || "auto");
   if (wanted !== "auto" && !backendNames.includes(wanted as BackendName))
     throw new BackendError(`There is no backend "${wanted}"; there are auto, ${backendNames.join(", ")}.`);

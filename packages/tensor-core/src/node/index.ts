@@ -1,9 +1,8 @@
+export { BackendError, type BackendReport } from "../backend-report.ts";
 export {
-  BackendError,
   type BackendName,
   type BackendOptions,
   type BackendProbe,
-  type BackendReport,
   backendNames,
   probeBackends,
   startBackend,

@@ -25,12 +25,18 @@ export const float = (value: number): FloatArgument => ({ float: value });
 interface Exports {
   runAlone(kernel: number, args: number, tasks: number): void;
   runShared(control: number, kernel: number, args: number, tasks: number): number;
+  awaitShared(control: number, tasks: number): number;
 }
+
+/** What the last two tell. */
+const shared = { lost: 0, done: 1, waiting: 2 } as const;
 
 /** Threads that help: what a host starts, given the module, its memory and where they find their work. */
 export interface Helpers {
   /** All threads, the calling one included. */
   threads: number;
+  /** Milliseconds that one of them may take for a task before it is taken for dead; default 30,000. */
+  patience?: number;
 }
 
 export type StartHelpers = (
@@ -81,7 +87,7 @@ export function openKernelModule(backend: WasmBackend, startHelpers?: StartHelpe
   const fused = WebAssembly.validate(fusedBinary);
   const module = new WebAssembly.Module(fused ? fusedBinary : decode(variants.plain));
   const { exports } = new WebAssembly.Instance(module, { env: { memory } });
-  const { runAlone, runShared } = exports as unknown as Exports;
+  const { runAlone, runShared, awaitShared } = exports as unknown as Exports;
 
   const outOfMemory = (bytes: number): Error =>
     new Error(
@@ -107,6 +113,21 @@ export function openKernelModule(backend: WasmBackend, startHelpers?: StartHelpe
   integers.fill(0, control >>> 2, (control >>> 2) + 16);
   const helpers = isShared ? startHelpers?.(module, memory, control) : undefined;
   let threads = helpers?.threads ?? 1;
+  const patience = helpers?.patience ?? 30_000;
+  /** Whether every task was done; a worker killed from outside tells nothing, so waiting has an end. */
+  const allDone = (kernel: KernelName, tasks: number): boolean => {
+    let state = runShared(control, kernelIds[kernel], args, tasks);
+    let waited = 0;
+    let looked = performance.now();
+    while (state === shared.waiting && waited < patience) {
+      state = awaitShared(control, tasks);
+      const now = performance.now();
+      // A machine that slept meanwhile has not waited for all that time.
+      waited += Math.min(now - looked, 1000);
+      looked = now;
+    }
+    return state === shared.done;
+  };
   const areas = new Map<string, { pointer: number; bytes: number }>();
   const pointer = (info: tf.TensorInfo): number => {
     const { memoryOffset } = backend.dataIdMap.get(info.dataId);
@@ -130,7 +151,7 @@ export function openKernelModule(backend: WasmBackend, startHelpers?: StartHelpe
       if (threads === 1 || tasks < tasksWorthSharing) return runAlone(kernelIds[kernel], args, tasks);
       let done = false;
       try {
-        done = runShared(control, kernelIds[kernel], args, tasks) !== 0;
+        done = allDone(kernel, tasks);
       } finally {
         // Whoever is left may be amid a task of this job: they must not be given another.
         if (!done) threads = 1;

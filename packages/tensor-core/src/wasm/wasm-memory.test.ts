@@ -1,4 +1,5 @@
 import "@tensorflow/tfjs";
+import { Worker } from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeEach, expect, it } from "vitest";
 import { activationKernel } from "../activation.ts";
@@ -52,4 +53,33 @@ it("goes on alone when a worker is lost amid a task", () => {
   expect(() => module.run("gather", [beyond, ids, rows, 640, 4], 20)).toThrow();
   expect(module.threads).toBe(1);
   expect(squaredNormKernel({ x: tf.ones([40_000]) }, {})[0]!.dataSync()[0]).toBe(40_000);
+});
+
+it("goes on alone when a worker is killed from outside amid a task", async () => {
+  // Claims one task, as a worker does, and is gone without a word.
+  const source = `
+    const { workerData: { memory, control } } = require("node:worker_threads");
+    const words = new Int32Array(memory.buffer);
+    const remaining = (control >>> 2) + 1;
+    Atomics.store(words, (control >>> 2) + 15, 1);
+    while (Atomics.load(words, remaining) <= 0) ;
+    Atomics.sub(words, remaining, 1);
+    process.exit();
+  `;
+  let control = 0;
+  let memory: WebAssembly.Memory | undefined;
+  const module = attachWasmKernels(tf.backend(), (_module, shared, at) => {
+    control = at;
+    memory = shared;
+    new Worker(source, { eval: true, workerData: { memory: shared, control: at } });
+    return { threads: 2, patience: 300 };
+  });
+  const started = () => Atomics.load(new Int32Array(memory!.buffer), (control >>> 2) + 15);
+  while (started() === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+  const x = tf.ones([400_000]);
+  expect(() => {
+    for (let i = 0; i < 1000; i++) squaredNormKernel({ x }, {});
+  }).toThrow(/A worker thread was lost while it ran squares; one thread goes on alone/);
+  expect(module.threads).toBe(1);
+  expect(squaredNormKernel({ x }, {})[0]!.dataSync()[0]).toBe(400_000);
 });
