@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
+import { boxMuller, exactCircle, exactLog } from "./box-muller.ts";
 import { philox, random, restoreRandom } from "./random.ts";
 
 const hex = (words: readonly number[]) => words.map((word) => word.toString(16).padStart(8, "0")).join(" ");
@@ -55,4 +56,30 @@ it("permutes, and refuses what is no count or seed", () => {
   expect(() => random(0.5)).toThrow(RangeError);
   expect(() => random(1).integer(0)).toThrow(RangeError);
   expect(() => random(1).uniform(-1)).toThrow(RangeError);
+});
+
+it("has logarithms and circles of its own that are right to an ulp or two", () => {
+  const draw = random("circle");
+  for (let i = 0; i < 20_000; i++) {
+    const t = draw.next();
+    const x = i % 2 ? 1 - t * 2 ** -(i % 50) : t + 2 ** -53;
+    expect(Math.abs(exactLog(x) - Math.log(x))).toBeLessThanOrEqual(3e-16 * Math.abs(Math.log(x)));
+    const [cos, sin] = exactCircle(t);
+    expect(Math.abs(cos - Math.cos(2 * Math.PI * t))).toBeLessThan(1e-15);
+    expect(Math.abs(sin - Math.sin(2 * Math.PI * t))).toBeLessThan(1e-15);
+  }
+  expect(exactLog(1)).toBe(0);
+  expect([0, 0.25, 0.5, 0.75].map((t) => exactCircle(t))).toEqual([
+    [1, 0],
+    [-0, 1],
+    [-1, -0],
+    [0, -1],
+  ]);
+  expect(boxMuller(0, 0.3).every((value) => value === 0)).toBe(true);
+  expect(boxMuller(1 - 2 ** -53, 0)[0]).toBeCloseTo(Math.sqrt(106 * Math.LN2), 12);
+});
+
+it("draws the same normals in every engine", () => {
+  const words = new Uint32Array(random("pinned").normal(10_000).buffer);
+  expect(words.reduce((hash, word) => Math.imul(hash ^ word, 0x01000193) >>> 0, 0x811c9dc5)).toBe(1211091665);
 });

@@ -1,3 +1,5 @@
+import { boxMuller } from "./box-muller.ts";
+
 /** Where a generator stands; plain JSON. */
 export interface RandomState {
   key: [number, number];
@@ -16,7 +18,7 @@ export interface Random {
   uint32(count: number): Uint32Array;
   /** Uniform in [0, 1), multiples of 2⁻²⁴, each exact in float32. */
   uniform(count: number): Float32Array;
-  /** Standard normal by Box–Muller, computed in float64. */
+  /** Standard normal by Box–Muller, computed in float64 and the same to the last bit in every engine. */
   normal(count: number): Float32Array;
   /** One uniform in [0, 1) with 53 random bits. */
   next(): number;
@@ -141,10 +143,9 @@ function generator(key: [number, number], start = 0, startUsed = 4): Random {
       checkCount("normal", count);
       const out = new Float32Array(count);
       for (let i = 0; i < count; i += 2) {
-        const radius = Math.sqrt(-2 * Math.log(1 - next()));
-        const angle = 2 * Math.PI * next();
-        out[i] = radius * Math.cos(angle);
-        if (i + 1 < count) out[i + 1] = radius * Math.sin(angle);
+        const [one, other] = boxMuller(next(), next());
+        out[i] = one;
+        if (i + 1 < count) out[i + 1] = other;
       }
       return out;
     },
