@@ -40,7 +40,7 @@ describe("fdiv dpo", () => {
     expect(trained.err).toMatch(/backend (tensorflow|wasm)/);
     expect(trained.code).toBe(0);
     const evaluation = JSON.parse(await readFile(join(run, "evaluation.json"), "utf8"));
-    expect(evaluation.accuracy.after.value).toBeGreaterThan(0.9);
+    expect(evaluation.accuracy.reward.value).toBeGreaterThan(0.9);
     const rows = (await readFile(join(run, "metrics.jsonl"), "utf8"))
       .trim()
       .split("\n")
@@ -74,7 +74,7 @@ describe("fdiv dpo", () => {
     expect(code).toBe(0);
     expect(existsSync(join(run, "adapter", "adapter_model.safetensors"))).toBe(true);
     expect(
-      JSON.parse(await readFile(join(run, "evaluation.json"), "utf8")).accuracy.after.value,
+      JSON.parse(await readFile(join(run, "evaluation.json"), "utf8")).accuracy.reward.value,
     ).toBeGreaterThan(0.9);
   });
 

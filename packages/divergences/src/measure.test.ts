@@ -102,6 +102,16 @@ it("is estimated without bias from either side, within its standard error", () =
       else expect(effectiveSamples).toBeLessThan(40_000);
     }
   }
+  const ratios = [0.1, -0.4, 0.3, 0.9];
+  const repeated = ratios.flatMap((ratio) => [ratio, ratio, ratio]);
+  const clusters = repeated.map((_, i) => Math.floor(i / 3));
+  const alone = estimateDivergence(jensenShannon, ratios, "model");
+  const clustered = estimateDivergence(jensenShannon, repeated, "model", { clusters });
+  expect(clustered.value).toBeCloseTo(alone.value, 12);
+  expect(clustered.standardError).toBeCloseTo(alone.standardError, 12);
+  expect(() => estimateDivergence(reverseKl, [1], "model", { clusters })).toThrow(
+    /1 samples and 12 clusters/,
+  );
   expect(() => estimateDivergence(reverseKl, [], "model")).toThrow(/no samples/);
   expect(() => estimateDivergence(reverseKl, [Number.NaN], "model")).toThrow(/NaN/);
   expect(estimateDivergence(forwardKl, [-1000, 0], "model").value).toBeLessThan(Number.POSITIVE_INFINITY);

@@ -124,14 +124,20 @@ export interface Estimate {
  * anything is exponentiated. Both are unbiased and, as φ ≥ 0, never negative.
  *
  * @param from which of the two the samples were drawn from
+ * @param clusters what sample i belongs to, such as its prompt: samples of one cluster may then depend on each other, and the
+ *   standard error is the cluster-robust one (Liang & Zeger 1986); without it, or with one cluster, samples are independent
  * @throws RangeError without samples or on NaN
  */
 export function estimateDivergence(
   divergence: Divergence,
   logRatios: ArrayLike<number>,
   from: "model" | "target",
+  { clusters }: { clusters?: ArrayLike<string | number> } = {},
 ): Estimate {
   const samples = logRatios.length;
+  if (clusters && clusters.length !== samples)
+    throw new RangeError(`estimateDivergence: ${samples} samples and ${clusters.length} clusters.`);
+  const sums = new Map<string | number, { sum: number; count: number }>();
   if (samples === 0) throw new RangeError("estimateDivergence: there are no samples.");
   // e⁻ˡφ(l) is the dual's value at −l: exact, and never an infinity times a zero.
   const dual = from === "model" ? divergence.dual() : undefined;
@@ -145,12 +151,21 @@ export function estimateDivergence(
     const delta = value - mean;
     mean += delta / (i + 1);
     squares += delta * (value - mean);
+    if (clusters) {
+      const own = sums.get(clusters[i]!) ?? { sum: 0, count: 0 };
+      sums.set(clusters[i]!, { sum: own.sum + value, count: own.count + 1 });
+    }
     logWeights = addWeight(logWeights, from === "model" ? -l : 0);
   }
   const variance = samples > 1 ? squares / (samples - 1) : Number.NaN;
+  let between = 0;
+  for (const { sum, count } of sums.values()) between += (sum - count * mean) ** 2;
   return {
     value: mean,
-    standardError: Math.sqrt(variance / samples),
+    standardError:
+      sums.size > 1
+        ? Math.sqrt((between * sums.size) / (sums.size - 1)) / samples
+        : Math.sqrt(variance / samples),
     samples,
     effectiveSamples: logWeights.sum ** 2 / logWeights.sumOfSquares,
   };

@@ -13,6 +13,7 @@ export {
 } from "./frechet-distance.ts";
 export {
   bootstrapInterval,
+  clusteredInterval,
   effectiveSampleSize,
   type Interval,
   meanInterval,

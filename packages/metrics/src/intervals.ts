@@ -34,6 +34,34 @@ export function meanInterval(values: readonly number[], level = 0.95): Interval 
   return { value: mean, low: mean - half, high: mean + half };
 }
 
+/**
+ * Student's interval of a mean whose values come in clusters, such as several samples of each prompt: values of one cluster may depend on
+ * each other, and the degrees of freedom are those of the clusters (the cluster-robust variance, Liang & Zeger 1986). Where there
+ * is one cluster only, its values are taken to be independent.
+ *
+ * @throws RangeError without values, or when the two lists differ in length
+ */
+export function clusteredInterval(
+  values: readonly number[],
+  clusters: readonly (string | number)[],
+  level = 0.95,
+): Interval {
+  const n = values.length;
+  if (n !== clusters.length)
+    throw new RangeError(`clusteredInterval: ${n} values and ${clusters.length} clusters.`);
+  const count = new Set(clusters).size;
+  if (count <= 1) return meanInterval(values, level);
+  const mean = values.reduce((sum, value) => sum + value, 0) / n;
+  const sums = new Map<string | number, number>();
+  for (const [i, value] of values.entries())
+    sums.set(clusters[i]!, (sums.get(clusters[i]!) ?? 0) + value - mean);
+  let squares = 0;
+  for (const sum of sums.values()) squares += sum ** 2;
+  const error = Math.sqrt((squares * count) / (count - 1)) / n;
+  const half = studentQuantile((1 + level) / 2, count - 1) * error;
+  return { value: mean, low: mean - half, high: mean + half };
+}
+
 /** A percentile bootstrap interval of any statistic; the same seed gives the same interval. */
 export function bootstrapInterval<T>(
   values: readonly T[],

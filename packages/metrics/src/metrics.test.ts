@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   bootstrapInterval,
   brierScore,
+  clusteredInterval,
   distinctN,
   effectiveSampleSize,
   expectedCalibrationError,
@@ -137,5 +138,21 @@ describe("intervals", () => {
     expect(pairedDifference([true, false, false], [true, true, false]).value).toBeCloseTo(1 / 3, 12);
     expect(effectiveSampleSize([0, 0, 0, 0])).toBe(4);
     expect(effectiveSampleSize([1000, 0])).toBeCloseTo(1, 12);
+  });
+});
+
+describe("clusters", () => {
+  it("count as often as there are of them, not as often as they are sampled", () => {
+    const values = [1, 2, 4, 3];
+    const repeated = values.flatMap((value) => Array.from({ length: 5 }, () => value));
+    const prompts = repeated.map((_, i) => Math.floor(i / 5));
+    const clustered = clusteredInterval(repeated, prompts);
+    const whole = meanInterval(values);
+    expect(clustered.value).toBeCloseTo(whole.value, 12);
+    expect(clustered.low).toBeCloseTo(whole.low, 12);
+    expect(clustered.high).toBeCloseTo(whole.high, 12);
+    expect(clusteredInterval(values, ["a", "b", "c", "d"])).toEqual(whole);
+    expect(clusteredInterval(values, ["a", "a", "a", "a"])).toEqual(whole);
+    expect(() => clusteredInterval(values, ["a"])).toThrow(/4 values and 1 clusters/);
   });
 });

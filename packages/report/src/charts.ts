@@ -81,9 +81,9 @@ export function frontier(
 ): string {
   const shown = points.filter(isFinitePoint);
   if (shown.length === 0) return "";
+  const labelled = new Map(shown.map((point) => [point.label, point]));
   const bars = (low: "xLow" | "yLow", high: "xHigh" | "yHigh") =>
     shown.filter((point) => Number.isFinite(point[low]) && Number.isFinite(point[high]));
-  const sorted = [...shown].sort((a, b) => a.x - b.x);
   return figure(
     caption,
     [
@@ -101,9 +101,18 @@ export function frontier(
         stroke: "series",
         strokeOpacity: 0.5,
       }),
-      Plot.lineY(sorted, { x: "x", y: "y", z: "series", stroke: "series", strokeOpacity: 0.6 }),
+      // In the order given, by β: a frontier that turns back is shown as it is.
+      Plot.line(shown, { x: "x", y: "y", z: "series", stroke: "series", strokeOpacity: 0.6 }),
       Plot.dot(shown, { x: "x", y: "y", fill: "series", r: 4 }),
-      Plot.text(shown, { x: "x", y: "y", text: "label", dy: -9, fill: "currentColor" }),
+      // One β for all says nothing at every point.
+      Plot.text(labelled.size > 1 ? shown : [], {
+        x: "x",
+        y: "y",
+        text: "label",
+        dy: -9,
+        fontSize: 9,
+        fill: "currentColor",
+      }),
     ],
     {
       height: 320,
@@ -113,6 +122,12 @@ export function frontier(
     },
   );
 }
+
+/** Figures beside each other; nothing when there are none. */
+export const plots = (figures: readonly string[]): string => {
+  const some = figures.filter(Boolean);
+  return some.length === 0 ? "" : `<div class="plots">${some.join("")}</div>`;
+};
 
 /** Accuracy against confidence, with the diagonal of perfect calibration; dots grow with their counts. */
 export function reliability(

@@ -1,9 +1,6 @@
 import { type Colours, density, reliability } from "./charts.ts";
-import { escapeHtml, table } from "./html.ts";
+import { escapeHtml, number, table } from "./html.ts";
 import type { GeneratorEvaluation, Picture, RunData } from "./run-data.ts";
-
-const number = (value: unknown, digits = 3): string =>
-  typeof value === "number" && Number.isFinite(value) ? Number(value.toPrecision(digits)).toString() : "–";
 
 const generators = (runs: readonly RunData[]): [RunData, GeneratorEvaluation][] =>
   runs.flatMap((run): [RunData, GeneratorEvaluation][] =>

@@ -10,6 +10,10 @@ const entities: Record<string, string> = {
 export const escapeHtml = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => entities[character]!);
 
+/** A figure of few digits; – for what is none. */
+export const number = (value: unknown, digits = 3): string =>
+  typeof value === "number" && Number.isFinite(value) ? Number(value.toPrecision(digits)).toString() : "–";
+
 /** A table; cells are text. */
 export function table(
   header: readonly string[],

@@ -1,14 +1,15 @@
-import { type Colours, coloursOf, frontier, legend, lines, type Point, reliability } from "./charts.ts";
+import { type Colours, coloursOf, legend, lines, type Point, plots, reliability } from "./charts.ts";
+import { frontiers } from "./frontiers.ts";
 import { densities, measures, pictures, ratioCalibrations } from "./generator-sections.ts";
-import { escapeHtml, section, style, table } from "./html.ts";
+import { escapeHtml, number, section, style, table } from "./html.ts";
 import { divergenceOf, type Estimated, type Range, type RunData } from "./run-data.ts";
+import { groupName, groupRuns, overSeeds, pooledBins, seedsOfAPoint } from "./run-groups.ts";
+import { samples } from "./samples-table.ts";
 
 export interface ReportOptions {
   title?: string;
 }
 
-const number = (value: unknown, digits = 3): string =>
-  typeof value === "number" && Number.isFinite(value) ? Number(value.toPrecision(digits)).toString() : "–";
 const ranged = (range: Range | undefined): string =>
   range ? `${number(range.value)} [${number(range.low)}, ${number(range.high)}]` : "–";
 const estimated = (estimate: Estimated | undefined): string =>
@@ -26,8 +27,9 @@ function summary(runs: readonly RunData[]): string {
     "entropy",
     "distinct-2",
     "self-BLEU-3",
-    "accuracy before",
+    "likelihood accuracy before",
     "after",
+    "reward accuracy",
     "ECE choice",
     "ECE likelihood",
   ];
@@ -46,8 +48,34 @@ function summary(runs: readonly RunData[]): string {
       number(evaluation.selfBleu?.["3"]),
       ranged(evaluation.accuracy?.before),
       ranged(evaluation.accuracy?.after),
+      ranged(evaluation.accuracy?.reward),
       number(evaluation.calibration?.bradleyTerry?.ece),
       number(evaluation.calibration?.meanTokenLikelihood?.ece),
+    ]),
+  );
+}
+
+/** Means over seeds, a row a divergence and β; nothing unless there are seeds enough. */
+function seeds(runs: readonly RunData[]): string {
+  const groups = groupRuns(runs).filter((group) => group.runs.length >= seedsOfAPoint);
+  if (groups.length === 0) return "";
+  const columns: [string, (run: RunData) => number | undefined][] = [
+    ["reward", ({ evaluation }) => evaluation.reward?.value],
+    ["KL(π‖ref)", ({ evaluation }) => evaluation.klToReference?.value],
+    ["KL(ref‖π)", ({ evaluation }) => evaluation.klFromReference?.value],
+    ["entropy", ({ evaluation }) => evaluation.entropy?.value],
+    ["distinct-2", ({ evaluation }) => evaluation.distinct?.["2"]],
+    ["self-BLEU-3", ({ evaluation }) => evaluation.selfBleu?.["3"]],
+    ["reward accuracy", ({ evaluation }) => evaluation.accuracy?.reward?.value],
+    ["ECE choice", ({ evaluation }) => evaluation.calibration?.bradleyTerry?.ece],
+  ];
+  const interval = (range: Range | undefined): string =>
+    range ? `${number(range.value)} ± ${number(range.high - range.value, 2)}` : "–";
+  return table(
+    ["divergence, β", ...columns.map(([name]) => name)],
+    groups.map((group) => [
+      groupName(group),
+      ...columns.map(([, of]) => interval(overSeeds(group.runs.map(of)))),
     ]),
   );
 }
@@ -79,6 +107,14 @@ const curves = [
   ["generator's deviation", "", "outputDeviation"],
 ] as const;
 
+const sampled: Record<string, string> = {
+  "samples/kl": "KL(π‖ref) of samples",
+  "samples/entropy": "entropy along samples",
+  "samples/reward": "reward of samples",
+  "samples/length": "length of samples",
+  "samples/distinct-2": "distinct-2 of samples",
+};
+
 function training(runs: readonly RunData[], colours: Colours): string {
   const drawn = curves.map(([caption, axis, key]) =>
     lines(
@@ -93,9 +129,14 @@ function training(runs: readonly RunData[], colours: Colours): string {
     ["rewards/accuracies", "share"],
     ["rewards/margins", ""],
     ["perplexity", ""],
+    ["samples/kl", "nats a text"],
+    ["samples/entropy", "nats a token"],
+    ["samples/reward", ""],
+    ["samples/length", "tokens"],
+    ["samples/distinct-2", ""],
   ].map(([key, axis]) =>
     lines(
-      `held out: ${key}`,
+      sampled[key!] ?? `held out: ${key}`,
       axis!,
       runs.map((run) => curve(run, run.evaluations, key!)),
       colours,
@@ -103,11 +144,6 @@ function training(runs: readonly RunData[], colours: Colours): string {
   );
   return plots([...drawn, ...held]);
 }
-
-const plots = (figures: readonly string[]): string => {
-  const some = figures.filter(Boolean);
-  return some.length === 0 ? "" : `<div class="plots">${some.join("")}</div>`;
-};
 
 function trends(runs: readonly RunData[], colours: Colours): string {
   return plots(
@@ -122,79 +158,27 @@ function trends(runs: readonly RunData[], colours: Colours): string {
   );
 }
 
-function frontiers(runs: readonly RunData[], colours: Colours): string {
-  const points = (x: (run: RunData) => number | undefined, bars: boolean) =>
-    runs.flatMap((run) => {
-      const { reward, klToReference } = run.evaluation;
-      const at = x(run);
-      if (!reward || at === undefined) return [];
-      const half = bars && klToReference ? 1.96 * klToReference.standardError : Number.NaN;
-      return [
-        {
-          series: divergenceOf(run),
-          label: run.config.beta === undefined ? "" : `β ${number(run.config.beta)}`,
-          x: at,
-          y: reward.value,
-          xLow: at - half,
-          xHigh: at + half,
-          yLow: reward.low,
-          yHigh: reward.high,
-        },
-      ];
-    });
-  return plots([
-    frontier(
-      "reward against divergence",
-      ["KL(π‖ref), nats", "reward"],
-      points((run) => run.evaluation.klToReference?.value, true),
-      colours,
-    ),
-    frontier(
-      "reward against entropy",
-      ["entropy, nats a token", "reward"],
-      points((run) => run.evaluation.entropy?.value, false),
-      colours,
-    ),
-    frontier(
-      "reward against distinct-2",
-      ["distinct-2", "reward"],
-      points((run) => run.evaluation.distinct?.["2"], false),
-      colours,
-    ),
-  ]);
-}
+/** More figures than these are pooled, the runs of one divergence and β together. */
+const mostCalibrations = 8;
 
 function calibration(runs: readonly RunData[], colours: Colours): string {
+  const pools = runs.length > mostCalibrations;
+  const groups = pools ? groupRuns(runs) : runs.flatMap((run) => groupRuns([run]));
   return plots(
-    runs.flatMap((run) =>
-      Object.entries(run.evaluation.calibration ?? {}).map(([kind, { ece, bins }]) =>
-        reliability(
-          `${run.name}: ${kind === "bradleyTerry" ? "choice between the two answers" : "mean token likelihood"}, ECE ${number(ece)}`,
-          bins ?? [],
-          colours.get(divergenceOf(run)) ?? "#0072B2",
-        ),
-      ),
-    ),
-  );
-}
-
-function samples(runs: readonly RunData[]): string {
-  const withSamples = runs.filter((run) => run.samples.length > 0);
-  if (withSamples.length === 0) return "";
-  const prompts = [...new Set(withSamples[0]!.samples.map(({ prompt }) => prompt))].slice(0, 12);
-  return table(
-    ["prompt", ...withSamples.map(({ name }) => name)],
-    prompts.map((prompt) => [
-      prompt,
-      ...withSamples.map((run) => {
-        const found = run.samples.find((sample) => sample.prompt === prompt);
-        if (!found) return "–";
-        return found.reward === undefined
-          ? found.completion
-          : `${found.completion}  (${number(found.reward)})`;
-      }),
-    ]),
-    "text",
+    groups.flatMap((group) => {
+      const kinds = [...new Set(group.runs.flatMap((run) => Object.keys(run.evaluation.calibration ?? {})))];
+      return kinds.map((kind) => {
+        const of = group.runs.flatMap(({ evaluation }) => evaluation.calibration?.[kind] ?? []);
+        const { ece, bins } = of.length === 1 ? of[0]! : pooledBins(of.map((one) => one.bins));
+        const name = pools ? groupName(group) : group.runs[0]!.name;
+        const what = kind === "bradleyTerry" ? "choice between the two answers" : "mean token likelihood";
+        return reliability(
+          `${name}: ${what}, ECE ${number(ece)}`,
+          bins,
+          colours.get(divergenceOf(group.runs[0]!)) ?? "#0072B2",
+        );
+      });
+    }),
   );
 }
 
@@ -214,17 +198,14 @@ export function renderReport(
   runs: readonly RunData[],
   { title = "fdiv report" }: ReportOptions = {},
 ): string {
-  const byRun = new Map<string, string>();
   const byDivergence = coloursOf(runs.map(divergenceOf));
-  // Runs of one divergence share its colour where each has its own; else every run has one.
-  const distinct = byDivergence.size === runs.length;
-  for (const [i, run] of runs.entries())
-    byRun.set(
-      run.name,
-      distinct
-        ? byDivergence.get(divergenceOf(run))!
-        : [...coloursOf(runs.map(({ name }) => name)).values()][i]!,
-    );
+  // Runs of one divergence share its colour where each has its own, or where there are too many to tell apart.
+  const shares = byDivergence.size === runs.length || runs.length > 7;
+  const byName = coloursOf(runs.map(({ name }) => name));
+  const byRun: Colours = shares
+    ? new Map(runs.map((run) => [run.name, byDivergence.get(divergenceOf(run))!]))
+    : byName;
+  const runLegend = legend(runs.length > 7 ? byDivergence : byRun);
   const notes = runs.flatMap((run) => run.notes.map((note) => `${run.name}: ${note}`));
   const report = runs.find(({ dataReport }) => dataReport)?.dataReport;
   const body = [
@@ -238,13 +219,15 @@ export function renderReport(
     section(
       "Summary",
       runs.some(({ evaluation }) => evaluation.generator) ? "" : summary(runs),
-      "Brackets are 95 % intervals, ± half of one. Rewards are of samples at temperature 1.",
+      "Brackets are 95 % intervals, ± half of one. Likelihood accuracy ranks the two answers by the model's own log-probabilities, reward accuracy by the implicit reward, which the reference has none of.",
     ),
+    section("Over seeds", seeds(runs), "Means over seeds; ± is half of Student's 95 % interval over them."),
     section(
       "Frontiers",
       frontiers(runs, byDivergence) && legend(byDivergence) + frontiers(runs, byDivergence),
+      "Bars are 95 % intervals: over seeds where three or more runs differ in nothing else, else over a run's samples.",
     ),
-    section("Training", training(runs, byRun) && legend(byRun) + training(runs, byRun)),
+    section("Training", training(runs, byRun) && runLegend + training(runs, byRun)),
     section(
       "Log-probability trends",
       trends(runs, byRun),
@@ -256,7 +239,11 @@ export function renderReport(
       ratioCalibrations(runs, byRun),
       "Among real and generated examples noised alike: on the diagonal the discriminator's ratio is the true one.",
     ),
-    section("Samples", samples(runs), "The same prompt, a column a run; the reward in brackets."),
+    section(
+      "Samples",
+      samples(runs),
+      "The same prompt, a column a run; the reward in brackets. Before: what the model said at step 0.",
+    ),
     section("Data", report ? `<pre>${escapeHtml(report)}</pre>` : ""),
     section("What differs between the runs", differences(runs)),
   ].join("");

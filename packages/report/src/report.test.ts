@@ -49,6 +49,44 @@ describe("a report", () => {
     expect(renderReport([run("a", "x", 0)])).toBe(renderReport([run("a", "x", 0)]));
   });
 
+  it("makes one point with intervals of the seeds of a divergence and β, and pools their calibration", () => {
+    const sweep = ["reverse-kl", "forward-kl"].flatMap((divergence) =>
+      [0.1, 0.3].flatMap((beta) =>
+        [1, 2, 3].map((seed) => {
+          const one = run(`${divergence}-${beta}-${seed}`, divergence, seed / 100 + beta);
+          return { ...one, config: { divergence, beta, seed } };
+        }),
+      ),
+    );
+    const { document } = parseHTML(renderReport(sweep));
+    const section = (title: string) =>
+      [...document.querySelectorAll("section")].find(
+        (one) => one.querySelector("h2")?.textContent === title,
+      )!;
+    expect(section("Over seeds").querySelectorAll("tbody tr")).toHaveLength(4);
+    // Student's interval of 1.11, 1.12, 1.13: 4.303 · .01/√3 to each side.
+    expect(section("Over seeds").querySelector("tbody tr")!.textContent).toContain("1.12 ± 0.025");
+    const frontier = section("Frontiers").querySelector("figure")!;
+    expect(frontier.querySelectorAll("circle")).toHaveLength(4);
+    expect(section("Calibration").querySelectorAll("figure")).toHaveLength(4);
+    expect(section("Samples").querySelectorAll("thead th")).toHaveLength(1 + 4);
+    expect(section("Training").querySelectorAll(".legend span")).toHaveLength(2);
+  });
+
+  it("shows the last texts of a run beside those before training", () => {
+    const one = run("a", "reverse-kl", 0);
+    one.samples = [
+      { step: 0, prompt: "once", completion: "first" },
+      { step: 10, prompt: "once", completion: "middle" },
+      { step: 20, prompt: "once", completion: "last" },
+    ];
+    const cells = (html: string) =>
+      [...parseHTML(html).document.querySelectorAll("table.text tbody td")].map((cell) => cell.textContent);
+    expect(cells(renderReport([one]))).toEqual(["once", "first", "last"]);
+    one.samples.push({ prompt: "once", completion: "evaluated", reward: 2 });
+    expect(cells(renderReport([one]))).toEqual(["once", "first", "evaluated  (2)"]);
+  });
+
   it("lets no text of a run become markup", () => {
     const evil = `"><script>alert(1)</script><img onerror=x>`;
     const hostile = run(evil, evil, 0);
@@ -107,6 +145,21 @@ describe("a run directory", () => {
     expect(read.notes.join()).toMatch(
       /config\.json is missing.*1 malformed lines.*evaluation\.json is malformed/,
     );
+    const hostile = {
+      reward: "much",
+      klToReference: { value: 1, standardError: null },
+      distinct: { "2": "x" },
+      calibration: { bradleyTerry: { ece: 0.1, bins: "abc" } },
+      accuracy: { before: { value: 0.5, low: 0.4, high: 0.6 }, after: 7 },
+    };
+    await writeFile(join(directory, "evaluation.json"), JSON.stringify(hostile));
+    const checked = await readRun(directory);
+    expect(checked.evaluation).toEqual({
+      klToReference: { value: 1, standardError: Number.NaN },
+      accuracy: { before: { value: 0.5, low: 0.4, high: 0.6 } },
+    });
+    expect(checked.notes.filter((note) => note.startsWith("evaluation.json"))).toHaveLength(3);
+    expect(renderReport([checked])).toContain("malformed");
     await expect(readRun(join(directory, "absent"))).rejects.toThrow(/holds no run/);
   });
 });

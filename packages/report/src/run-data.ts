@@ -6,7 +6,8 @@ export interface RunData {
   rows: Record<string, number>[];
   /** Evaluations, by step, the `eval/` prefix removed. */
   evaluations: Record<string, number>[];
-  samples: { prompt: string; completion: string; reward?: number }[];
+  /** With a step: drawn in training after it; without: of the last evaluation. */
+  samples: { prompt: string; completion: string; reward?: number; step?: number }[];
   evaluation: Evaluation;
   dataReport?: string;
   pictures?: Picture[];
@@ -56,7 +57,8 @@ export interface Evaluation {
   klFromReference?: Estimated;
   distinct?: Record<string, number>;
   selfBleu?: Record<string, number>;
-  accuracy?: { before?: Range; after?: Range; pairs?: number };
+  /** `before` and `after` by the model's own log-probabilities, `change` of the same pairs, `reward` by the implicit reward. */
+  accuracy?: { before?: Range; after?: Range; change?: Range; reward?: Range };
   calibration?: Record<string, { ece: number; bins: Bin[] }>;
 }
 

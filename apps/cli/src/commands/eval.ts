@@ -68,10 +68,10 @@ async function evaluatePairs(config: EvalConfig, model: Parameters<typeof judgeP
   );
   const options = { divergence: divergence(config.divergence), beta: config.beta };
   const judgement = judgePairs(model, pairs, options, settings);
-  const likelihood = { accuracy: { before: likelihoodAccuracy(judgement), pairs: pairs.length } };
+  const likelihood = { accuracy: { after: likelihoodAccuracy(judgement), pairs: pairs.length } };
   if (!config.reference) return likelihood;
   return {
-    accuracy: { ...likelihood.accuracy, after: pairAccuracy(judgement) },
+    accuracy: { ...likelihood.accuracy, reward: pairAccuracy(judgement) },
     calibration: pairCalibration(judgement),
     heldOut: pairMetrics(judgement),
   };

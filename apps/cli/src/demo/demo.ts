@@ -1,11 +1,10 @@
 import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { synthesisePreferences } from "@fdiv/data";
 import { type CausalLm, createCausalLm, disposeModel, huggingFaceTokenizer } from "@fdiv/models";
 import { loadCausalLm, saveCausalLm } from "@fdiv/models/node";
 import { random } from "@fdiv/tensor-core";
-import { writeDurably } from "@fdiv/trainer/node";
 import { stringify } from "yaml";
 import { report } from "../commands/report.ts";
 import { ConfigError, checkConfig } from "../config/config-file.ts";
@@ -16,12 +15,11 @@ import {
   evaluatePolicy,
   type PolicyEvaluation,
   rewardSamples,
-  type Sample,
   samplePolicy,
   scoreSamples,
 } from "../runs/evaluate-policy.ts";
 import { fineTune } from "../runs/fine-tune.ts";
-import { writeEvaluationSamples } from "../runs/sample-log.ts";
+import { mergeEvaluation } from "../runs/merge-evaluation.ts";
 import { type GlobalOptions, openSession, type Session } from "../session.ts";
 import { closedCorpus, wordNetSentences } from "./corpus.ts";
 import { demoTable } from "./demo-table.ts";
@@ -125,7 +123,8 @@ export async function demo(
         { divergenceName: name, temperature: 1 },
       );
       disposeModel(aligned);
-      rows.push({ name, evaluation, ...(await mergeEvaluation(run, evaluation, samples)) });
+      const { accuracy, calibration } = await mergeEvaluation(run, evaluation, samples);
+      rows.push({ name, evaluation, accuracy: accuracy.reward.value, ece: calibration.bradleyTerry.ece });
       session.say(`  ${samples[0]!.prompt} → ${samples[0]!.completion}`);
     }
     disposeModel(model);
@@ -219,16 +218,4 @@ async function drawPreferences(model: CausalLm, prompts: readonly string[], seed
   return synthesisePreferences(groups, { seed, pairsPerPrompt: 6, temperature: 0.5 }).filter(
     ({ chosen, rejected }) => sentiment(chosen) !== sentiment(rejected),
   );
-}
-
-/** Adds what samples say to what held-out pairs said. */
-async function mergeEvaluation(run: string, evaluation: PolicyEvaluation, samples: Sample[]) {
-  const file = join(run, "evaluation.json");
-  const pairs = JSON.parse(await readFile(file, "utf8")) as {
-    accuracy: { after: { value: number } };
-    calibration: { bradleyTerry: { ece: number } };
-  };
-  await writeDurably(file, `${JSON.stringify({ ...pairs, ...evaluation }, null, 2)}\n`);
-  await writeEvaluationSamples(run, samples);
-  return { accuracy: pairs.accuracy.after.value, ece: pairs.calibration.bradleyTerry.ece };
 }

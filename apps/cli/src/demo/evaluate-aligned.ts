@@ -6,6 +6,7 @@ import { ConfigError } from "../config/config-file.ts";
 import type { DpoConfig } from "../config/schemas.ts";
 import { sentiment } from "../rewards/sentiment.ts";
 import { evaluatePolicy, rewardSamples, samplePolicy, scoreSamples } from "../runs/evaluate-policy.ts";
+import { mergeEvaluation } from "../runs/merge-evaluation.ts";
 import type { Session } from "../session.ts";
 
 /** What one aligned model of the demo's setting is judged by. */
@@ -17,7 +18,7 @@ export interface EvaluationRow {
   accuracy: number;
 }
 
-/** Judges a model aligned in the demo's setting on the demo's test prompts. */
+/** Judges a model aligned in the demo's setting on the demo's test prompts, and writes what it finds into the run, for the report. */
 export async function evaluateAligned(
   config: DpoConfig,
   demo: string,
@@ -32,29 +33,28 @@ export async function evaluateAligned(
   );
   const aligned = await loadCausalLm(join(config.output, "model"), { trainable: false });
   const reference = await loadCausalLm(config.model, { trainable: false });
-  const samples = await samplePolicy(aligned, {
-    prompts,
-    perPrompt: 4,
-    maxTokens: 16,
-    temperature: 1,
-    seed: config.seed,
-    signal: session.signal,
-  });
+  const { seed, microBatchTokens } = config;
+  const sampling = { prompts, perPrompt: 4, maxTokens: 16, temperature: 1, signal: session.signal };
+  const samples = await samplePolicy(aligned, { ...sampling, seed });
+  const referenceSamples = await samplePolicy(reference, { ...sampling, seed: `reference ${seed}` });
   await rewardSamples(samples, sentiment);
   const evaluation = evaluatePolicy(
-    { policy: samples, policyUnderReference: scoreSamples(reference, samples, config.microBatchTokens) },
+    {
+      policy: samples,
+      policyUnderReference: scoreSamples(reference, samples, microBatchTokens),
+      reference: referenceSamples,
+      referenceUnderPolicy: scoreSamples(aligned, referenceSamples, microBatchTokens),
+    },
     { divergenceName: config.divergence, temperature: 1 },
   );
   disposeModel(aligned);
   disposeModel(reference);
-  const held = JSON.parse(await readFile(join(config.output, "evaluation.json"), "utf8")) as {
-    accuracy: { after: { value: number } };
-  };
+  const { accuracy } = await mergeEvaluation(config.output, evaluation, samples);
   return {
     reward: evaluation.reward!.value,
     klToReference: evaluation.klToReference!.value,
     entropy: evaluation.entropy.value,
     distinct2: evaluation.distinct[2]!,
-    accuracy: held.accuracy.after.value,
+    accuracy: accuracy.reward.value,
   };
 }

@@ -17,7 +17,14 @@ import type { DpoConfig } from "../config/schemas.ts";
 import { loadReward } from "../rewards/load-reward.ts";
 import type { Session } from "../session.ts";
 import { preferenceDataset } from "./datasets.ts";
-import { judgePairs, likelihoodAccuracy, pairAccuracy, pairCalibration, pairMetrics } from "./judge-pairs.ts";
+import {
+  judgePairs,
+  likelihoodAccuracy,
+  likelihoodChange,
+  pairAccuracy,
+  pairCalibration,
+  pairMetrics,
+} from "./judge-pairs.ts";
 import { observeSamples, planSamples } from "./observe-samples.ts";
 import { openModel } from "./open-model.ts";
 import { type PairBatch, pairBatch, pairLength, pairLengths, pairLogProbs } from "./pair-batch.ts";
@@ -135,14 +142,20 @@ export async function align(
   }
 }
 
-/** Held-out accuracy before and after, and calibration, for the report. */
+/** Held-out accuracy before and after by the same measure, the reward's own, and calibration, for the report. */
 async function writeEvaluation(
   { output }: DpoConfig,
   before: ReturnType<typeof judgePairs>,
   after: ReturnType<typeof judgePairs>,
 ): Promise<void> {
   const evaluation = {
-    accuracy: { before: likelihoodAccuracy(before), after: pairAccuracy(after), pairs: after.margins.length },
+    accuracy: {
+      before: likelihoodAccuracy(before),
+      after: likelihoodAccuracy(after),
+      change: likelihoodChange(before, after),
+      reward: pairAccuracy(after),
+      pairs: after.margins.length,
+    },
     calibration: pairCalibration(after),
     heldOut: pairMetrics(after),
   };

@@ -1,5 +1,5 @@
 import { divergence, type Estimate, estimateDivergence, forwardKl, reverseKl } from "@fdiv/divergences";
-import { distinctN, meanInterval, selfBleu } from "@fdiv/metrics";
+import { clusteredInterval, distinctN, selfBleu } from "@fdiv/metrics";
 import { type CausalLm, generate, sequenceLogProbs, tokenRows } from "@fdiv/models";
 import { microBatches } from "@fdiv/trainer";
 import * as tf from "@tensorflow/tfjs-core";
@@ -148,19 +148,27 @@ export function evaluatePolicy(
     referenceUnderPolicy &&
     reference.map(({ logProb }, i) => referenceUnderPolicy[i]! - logProb);
   const lawful = temperature === 1;
+  // Samples of one prompt are alike; what is said shall hold for other prompts too.
+  const prompts = policy.map(({ prompt }) => prompt);
+  const clustered = { clusters: prompts };
+  const backwardClustered = { clusters: reference?.map(({ prompt }) => prompt) ?? [] };
   return {
     samples: policy.length,
     temperature,
-    entropy: meanInterval(policy.map(({ logProb, ids }) => -logProb / Math.max(1, ids.length))),
-    ...(rewards.length > 0 && { reward: meanInterval(rewards) }),
+    entropy: clusteredInterval(
+      policy.map(({ logProb, ids }) => -logProb / Math.max(1, ids.length)),
+      prompts,
+    ),
+    ...(rewards.length > 0 && { reward: clusteredInterval(rewards, prompts) }),
     // Samples of another temperature are of another law; no estimate from them would be of these divergences.
-    ...(lawful && forward && { klToReference: estimateDivergence(reverseKl, forward, "model") }),
-    ...(lawful && backward && { klFromReference: estimateDivergence(forwardKl, backward, "target") }),
+    ...(lawful && forward && { klToReference: estimateDivergence(reverseKl, forward, "model", clustered) }),
+    ...(lawful &&
+      backward && { klFromReference: estimateDivergence(forwardKl, backward, "target", backwardClustered) }),
     ...(lawful &&
       backward && {
         divergence: {
           name: divergenceName,
-          ...estimateDivergence(divergence(divergenceName), backward, "target"),
+          ...estimateDivergence(divergence(divergenceName), backward, "target", backwardClustered),
         },
       }),
     distinct: Object.fromEntries([1, 2, 3].map((n) => [n, distinctN(words, n)])),

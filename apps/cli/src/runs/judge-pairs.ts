@@ -1,5 +1,5 @@
 import { choiceOutcomes, meanTokenLikelihood, type PreferenceLossOptions, preferenceLoss } from "@fdiv/dpo";
-import { expectedCalibrationError, wilsonInterval } from "@fdiv/metrics";
+import { expectedCalibrationError, meanInterval, wilsonInterval } from "@fdiv/metrics";
 import type { CausalLm } from "@fdiv/models";
 import { microBatches } from "@fdiv/trainer";
 import * as tf from "@tensorflow/tfjs-core";
@@ -66,16 +66,28 @@ export function pairMetrics(judgement: PairJudgement): Record<string, number> {
   };
 }
 
-/** Share of pairs ranked as labelled, with its 95 % interval. */
+/** Share of pairs that the implicit reward ranks as labelled, with its 95 % interval; ½ at the reference itself. */
 export function pairAccuracy({ margins }: PairJudgement) {
   const right = margins.reduce((sum, margin) => sum + (Math.sign(margin) + 1) / 2, 0);
   return wilsonInterval(right, margins.length);
 }
 
-/** How a model ranks pairs by its own log-probabilities, without any reference: the accuracy before training. */
-export function likelihoodAccuracy({ chosenLogProbs, rejectedLogProbs }: PairJudgement) {
-  const right = chosenLogProbs.filter((chosen, i) => chosen > rejectedLogProbs[i]!).length;
-  return wilsonInterval(right, chosenLogProbs.length);
+const likelihoodRanks = ({ chosenLogProbs, rejectedLogProbs }: PairJudgement): number[] =>
+  chosenLogProbs.map((chosen, i) => (Math.sign(chosen - rejectedLogProbs[i]!) + 1) / 2);
+
+/** Share of pairs that a model ranks as labelled by its own log-probabilities, which needs no reference; a tie counts half. */
+export function likelihoodAccuracy(judgement: PairJudgement) {
+  const ranks = likelihoodRanks(judgement);
+  return wilsonInterval(
+    ranks.reduce((sum, rank) => sum + rank, 0),
+    ranks.length,
+  );
+}
+
+/** How much more of the same pairs are ranked right after than before, with the interval of the paired difference. */
+export function likelihoodChange(before: PairJudgement, after: PairJudgement) {
+  const ranks = likelihoodRanks(before);
+  return meanInterval(likelihoodRanks(after).map((rank, i) => rank - ranks[i]!));
 }
 
 /** Both calibration errors of the literature, by name. */

@@ -104,6 +104,7 @@ export async function observeSamples(
     );
   if (reward) await rewardSamples(samples, reward);
   const underReference = await referenceScores(config, model, samples, fingerprint, session);
+  const clustered = { clusters: samples.map(({ prompt }) => prompt) };
   const ratios = samples.map(({ logProb }, i) => logProb - underReference[i]!);
   await logSamples(
     config.output,
@@ -111,9 +112,9 @@ export async function observeSamples(
   );
   return {
     ...(await figures(model, samples, config.microBatchTokens)),
-    ...named("kl", estimateDivergence(reverseKl, ratios, "model")),
+    ...named("kl", estimateDivergence(reverseKl, ratios, "model", clustered)),
     ...(divergence.name !== reverseKl.name &&
-      named(divergence.name, estimateDivergence(divergence, ratios, "model"))),
+      named(divergence.name, estimateDivergence(divergence, ratios, "model", clustered))),
   };
 }
 

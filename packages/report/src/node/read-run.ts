@@ -1,6 +1,7 @@
 import { open, readdir, readFile, stat } from "node:fs/promises";
 import { basename, join, resolve } from "node:path";
-import type { Evaluation, GeneratorEvaluation, Picture, RunData } from "../run-data.ts";
+import type { Picture, RunData } from "../run-data.ts";
+import { readEvaluation } from "./read-evaluation.ts";
 
 const maxBytes = 1 << 28;
 const maxSamples = 1000;
@@ -87,40 +88,6 @@ async function pictures(directory: string, notes: string[]): Promise<Picture[]> 
   return found;
 }
 
-const isFigures = (value: unknown): value is Record<string, number> =>
-  isRecord(value) && Object.values(value).every((figure) => typeof figure === "number" || figure === null);
-
-/** An evaluation whose generator's part has the shape that is drawn, or none. */
-function checkedEvaluation(json: Record<string, unknown>, notes: string[]): Evaluation {
-  const { generator, ...rest } = json;
-  if (generator === undefined) return rest;
-  const { rows, calibration = [], points = [] } = isRecord(generator) ? generator : {};
-  const isRow = (row: unknown): boolean =>
-    isRecord(row) &&
-    typeof row.name === "string" &&
-    typeof row.samples === "number" &&
-    isFigures(row.figures);
-  const isSource = (source: unknown): boolean =>
-    isRecord(source) &&
-    typeof source.name === "string" &&
-    Array.isArray(source.points) &&
-    source.points.every((point) => Array.isArray(point) && point.length === 2);
-  const isCalibration = (one: unknown): boolean =>
-    isRecord(one) && typeof one.name === "string" && Array.isArray(one.bins) && one.bins.every(isFigures);
-  const fits =
-    Array.isArray(rows) &&
-    rows.every(isRow) &&
-    Array.isArray(points) &&
-    points.every(isSource) &&
-    Array.isArray(calibration) &&
-    calibration.every(isCalibration);
-  if (!fits) {
-    notes.push("evaluation.json: generator is malformed");
-    return rest;
-  }
-  return { ...rest, generator: generator as unknown as GeneratorEvaluation };
-}
-
 /**
  * Reads a run directory tolerantly: config.json, metrics.jsonl, samples.jsonl, evaluation.json, data-report.txt, images/, of which any may be
  * missing, cut or malformed, which is noted.
@@ -154,19 +121,22 @@ export async function readRun(directory: string): Promise<RunData> {
         Object.fromEntries(Object.entries(record).map(([key, value]) => [key.replace(/^eval\//, ""), value])),
       ),
     samples: lines(samples, "samples.jsonl", notes)
-      .slice(0, maxSamples)
-      .flatMap(({ prompt, completion, reward }) =>
+      // The newest: a long run's first ones are of a model long gone.
+      .filter((sample, i, all) => i >= all.length - maxSamples || sample.step === 0)
+      .slice(0, 2 * maxSamples)
+      .flatMap(({ prompt, completion, reward, step }) =>
         typeof completion === "string"
           ? [
               {
                 prompt: typeof prompt === "string" ? prompt : "",
                 completion,
                 ...(typeof reward === "number" && { reward }),
+                ...(typeof step === "number" && { step }),
               },
             ]
           : [],
       ),
-    evaluation: checkedEvaluation(json(evaluation, "evaluation.json", notes), notes),
+    evaluation: readEvaluation(json(evaluation, "evaluation.json", notes), notes),
     pictures: await pictures(directory, notes),
     ...(dataReport !== undefined && { dataReport }),
     notes,
