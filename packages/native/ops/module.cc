@@ -8,6 +8,7 @@
 
 NAPI_MODULE_INIT() {
   static const std::string problem = fdiv_ops::registerRowOperations() + fdiv_ops::registerElementOperations() +
+                                     fdiv_ops::registerGroupNormOperations() +
                                      fdiv_ops::registerAttentionOperations() + fdiv_ops::registerOptimiserOperations() +
                                      fdiv_ops::registerDecoderOperations() + fdiv_ops::registerMatrixOperations();
   if (!problem.empty()) {

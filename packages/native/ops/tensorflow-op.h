@@ -79,6 +79,7 @@ struct Operation {
 };
 
 // Each file of operations registers its own.
+std::string registerGroupNormOperations();
 std::string registerRowOperations();
 std::string registerElementOperations();
 std::string registerAttentionOperations();

@@ -8,7 +8,7 @@ import type { InstalledManifest } from "./installed-manifest.ts";
 import { runtimeFile } from "./self-test.ts";
 
 /** Raised when an operation's inputs, outputs or attributes change; tensor-core calls those of the version that it knows. */
-export const operationsVersion = 3;
+export const operationsVersion = 5;
 
 /** The place in an installation of the addon that registers fdiv's own operations with TensorFlow. */
 export const operationsPath = `lib/napi-v${napiVersion}/fdiv_ops.node`;

@@ -9,6 +9,7 @@ import { crossEntropyGradKernel, crossEntropyKernel } from "./cross-entropy.ts";
 import { type DecoderLinear, decoderStep, decodesAsOne } from "./decoder-step.ts";
 import { drawsTokens, drawTokens } from "./draw-tokens.ts";
 import { embeddingKernel, scatterAddKernel } from "./embedding.ts";
+import { groupNormGradKernel, groupNormKernel } from "./group-norm.ts";
 import { computesWithHalfWeights, floatWeight, halfWeight } from "./half-weights.ts";
 import { withGenericKernels } from "./kernel.ts";
 import { layerNormGradKernel, layerNormKernel } from "./layer-norm.ts";
@@ -439,6 +440,30 @@ export function fastKernelsAgree(): void {
       };
       return [decoderStep(decoder, tokens), ...own];
     }, 1e-5);
+  });
+
+  it.each([
+    [1, 1, 4, 2],
+    [3, 49, 24, 8],
+    [5, 17, 36, 6],
+    [2, 196, 65, 13],
+    [4, 9, 7, 1],
+  ])("normalises groups of [%d, %d, %d] in %d groups, and back", (batch, pixels, channels, groups) => {
+    const x = tf.add(normal(batch, pixels, channels), 3);
+    const [weight, bias, dy] = [normal(channels), normal(channels), normal(batch, pixels, channels)];
+    agree(() => groupNormKernel({ x, weight, bias }, { groups, epsilon: 1e-5 }), 5e-6);
+    const [, mean, inverseStd] = groupNormKernel({ x, weight, bias }, { groups, epsilon: 1e-5 });
+    agree(
+      () =>
+        groupNormGradKernel(
+          { dy, x, weight, mean: mean!, inverseStd: inverseStd! },
+          { groups, epsilon: 1e-5 },
+        ),
+      1e-5,
+      1,
+    );
+    const far = tf.add(x, 100);
+    agree(() => groupNormKernel({ x: far, weight, bias }, { groups, epsilon: 1e-5 }), 1e-3, 1);
   });
 
   it("draws tokens as the inverted distribution has them", () => {

@@ -121,6 +121,16 @@ const direct: Record<
   FdivRmsNormGrad: { inputs: ["dy", "x", "weight", "inverseRms"], outputs: 2 },
   FdivLayerNorm: { inputs: ["x", "weight", "bias"], outputs: 3, attributes: epsilonOf },
   FdivLayerNormGrad: { inputs: ["dy", "x", "weight", "mean", "inverseStd"], outputs: 3 },
+  FdivGroupNorm: {
+    inputs: ["x", "weight", "bias"],
+    outputs: 3,
+    attributes: ({ groups, epsilon }) => ({ groups: { int: groups }, epsilon: { float: epsilon } }),
+  },
+  FdivGroupNormGrad: {
+    inputs: ["dy", "x", "weight", "mean", "inverseStd"],
+    outputs: 3,
+    attributes: ({ groups }) => ({ groups: { int: groups } }),
+  },
   FdivSumRows: { inputs: ["x"], outputs: 1 },
   FdivLogSoftmax: { inputs: ["x"], outputs: 1 },
   FdivLogSoftmaxGrad: { inputs: ["dy", "y"], outputs: 1 },

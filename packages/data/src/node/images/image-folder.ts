@@ -50,16 +50,16 @@ const isGrey = ({ rgba }: Picture): boolean => {
   return true;
 };
 
-/** Red, green and blue, or their luminance (ITU-R BT.601), as a set of one image. */
-function asSet({ height, width, rgba }: Picture, channels: 1 | 3): ImageSet {
-  const pixels = new Uint8Array(height * width * channels);
-  for (let i = 0; i < height * width; i++) {
-    const [r, g, b] = [rgba[4 * i]!, rgba[4 * i + 1]!, rgba[4 * i + 2]!];
-    if (channels === 1) pixels[i] = Math.round(0.299 * r + 0.587 * g + 0.114 * b);
-    else pixels.set([r, g, b], 3 * i);
-  }
-  return { count: 1, height, width, channels, pixels };
+/** Red, green and blue as a set of one image. */
+function asSet({ height, width, rgba }: Picture): ImageSet {
+  const pixels = new Uint8Array(height * width * 3);
+  for (let i = 0; i < height * width; i++) pixels.set(rgba.subarray(4 * i, 4 * i + 3), 3 * i);
+  return { count: 1, height, width, channels: 3, pixels };
 }
+
+/** ITU-R BT.601. */
+const luminance = (rgb: ArrayLike<number>, i: number): number =>
+  Math.round(0.299 * rgb[3 * i]! + 0.587 * rgb[3 * i + 1]! + 0.114 * rgb[3 * i + 2]!);
 
 /** The largest square in the middle. */
 function middleSquare(set: ImageSet): ImageSet {
@@ -92,7 +92,7 @@ export async function readImageFolder(folder: string, options: FolderOptions = {
   let bytes = 0;
   for (const [file] of files) {
     const picture = decodeImage(await readBounded(file, mostFileBytes), file);
-    const square = options.size === undefined ? asSet(picture, 3) : middleSquare(asSet(picture, 3));
+    const square = options.size === undefined ? asSet(picture) : middleSquare(asSet(picture));
     const one = options.size === undefined ? square : resizeImages(square, options.size, options.size);
     const first = pictures[0]?.[0] ?? one;
     if (one.height !== first.height || one.width !== first.width)
@@ -110,9 +110,7 @@ export async function readImageFolder(folder: string, options: FolderOptions = {
   pictures.forEach(([{ pixels: rgb }], i) => {
     const at = i * height * width * channels;
     if (channels === 3) pixels.set(rgb, at);
-    else
-      for (let k = 0; k < height * width; k++)
-        pixels[at + k] = Math.round(0.299 * rgb[3 * k]! + 0.587 * rgb[3 * k + 1]! + 0.114 * rgb[3 * k + 2]!);
+    else for (let k = 0; k < height * width; k++) pixels[at + k] = luminance(rgb, k);
   });
   return imageSet({
     count: files.length,
