@@ -12,19 +12,27 @@ function restoreRemovedUtil() {
   util.isArray = Array.isArray;
 }
 
-/** Registers fdiv's own operations with TensorFlow, once a process; why not, where they are missing or built for another machine. */
-function loadOperations() {
-  const { operations } = manifest;
-  if (!operations) return { operationsProblem: "they were not built, for want of a compiler" };
-  if (operations.processor !== processorName())
+/** Registers fdiv's own operations of a version with TensorFlow, once a process; why not, where they are missing or built for another machine. */
+function loadOperations(wanted) {
+  const builds = manifest.operationBuilds ?? [];
+  if (builds.length === 0) return { operationsProblem: "they were not built, for want of a compiler" };
+  const build = builds.find(({ version }) => wanted === undefined || version === wanted);
+  if (!build)
     return {
-      operationsProblem: `they were built for ${operations.processor}, and this is ${processorName()}`,
+      operationsProblem: `they are of version ${builds.map(({ version }) => version).join(", ")}, and ${wanted} is due: install again`,
     };
-  return { operations: require(path.join(__dirname, operations.path)) };
+  if (build.processor !== processorName())
+    return {
+      operationsProblem: `they were built for ${build.processor}, and this is ${processorName()}`,
+    };
+  return { operations: require(path.join(__dirname, build.path)) };
 }
 
-/** Registers the backend `tensorflow` with the given tfjs-core, unless one is registered already. */
-exports.load = function load(tfjsCore) {
+/**
+ * Registers the backend `tensorflow` with the given tfjs-core, unless one is registered already, and fdiv's own operations of the
+ * version that the program calls.
+ */
+exports.load = function load(tfjsCore, operationsVersion) {
   const tf = tfjsCore.default?.engine ? tfjsCore.default : tfjsCore;
   const version = String(tf.version_core ?? "");
   if (typeof tf.engine !== "function" || !version.startsWith("4."))
@@ -32,7 +40,7 @@ exports.load = function load(tfjsCore) {
   const found = { folder: __dirname, flavour: manifest.flavour, tensorflow: manifest.tensorflow };
   // Another program's binding would have a TensorFlow of its own, which does not know the operations.
   if (tf.findBackendFactory("tensorflow"))
-    return { ...found, registered: false, ...(exports.tfjsCore && loadOperations()) };
+    return { ...found, registered: false, ...(exports.tfjsCore && loadOperations(operationsVersion)) };
   restoreRemovedUtil();
   process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";
   // node_modules/@tensorflow in this folder hands this object to the binding's own modules.
@@ -45,7 +53,7 @@ exports.load = function load(tfjsCore) {
   tf.registerBackend("tensorflow", () => new NodeJSKernelBackend(binding, name), 3);
   tf.io.registerLoadRouter(nodeFileSystemRouter);
   tf.io.registerSaveRouter(nodeFileSystemRouter);
-  return { ...found, tensorflow: binding.TF_Version, registered: true, ...loadOperations() };
+  return { ...found, tensorflow: binding.TF_Version, registered: true, ...loadOperations(operationsVersion) };
 };
 
 // Images and saved models, as `tf.node` of tfjs-node has them; the callbacks of tf.LayersModel are left out with tfjs-layers.

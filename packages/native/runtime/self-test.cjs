@@ -1,9 +1,9 @@
 "use strict";
-// node self-test.cjs <installed folder> <entry file of tfjs-core>; one line of JSON on stdout.
+// node self-test.cjs <installed folder> <entry file of tfjs-core> <version of the operations>; one line of JSON on stdout.
 
 const path = require("node:path");
 
-const [folder, core] = process.argv.slice(2);
+const [folder, core, operationsVersion] = process.argv.slice(2);
 
 function check(condition, what) {
   if (!condition) throw new Error(`${what} is wrong`);
@@ -14,7 +14,7 @@ async function run() {
   const before = process.memoryUsage().rss;
   const started = performance.now();
   const { load } = require(path.join(folder, "load.cjs"));
-  const { tensorflow, operations } = load(tf);
+  const { tensorflow, operations } = load(tf, Number(operationsVersion));
   check(await tf.setBackend("tensorflow"), "starting the backend");
   await tf.ready();
   const loadMilliseconds = Math.round(performance.now() - started);

@@ -12,7 +12,8 @@ import {
 } from "./fake-tools.testing.ts";
 import { type InstallOptions, installNative, putInPlace } from "./install.ts";
 import { explainSystemError, NativeError } from "./native-error.ts";
-import { operationsPath, operationsVersion, processorName } from "./operations.ts";
+import { operationsPath, processorName } from "./operations.ts";
+import { operationsVersion } from "./operations-version.ts";
 import * as pins from "./pinned-releases.ts";
 import type { InstallProgress } from "./progress.ts";
 import * as selfTests from "./self-test.ts";
@@ -97,7 +98,7 @@ describe.skipIf(platform === "win32")("installNative", () => {
       "deps/include/node/node_api.h",
       "lib/napi-v8/tfjs_binding.node",
       "dist/index.js",
-      "lib/napi-v8/fdiv_ops.node",
+      operationsPath,
       "load.cjs",
       "processor.cjs",
       "node_modules/@tensorflow/tfjs-core/index.cjs",
@@ -121,7 +122,7 @@ describe.skipIf(platform === "win32")("installNative", () => {
     expect(manifest).toMatchObject({
       tensorflow: "2.15.1",
       addon: { compiler: "g++ 13.0" },
-      operations: { path: operationsPath, version: operationsVersion, processor: processorName() },
+      operationBuilds: [{ path: operationsPath, version: operationsVersion, processor: processorName() }],
       selfTest: report,
     });
     expect(manifest.wheels).toEqual([{ file: wheel().file, sha256: wheel().sha256 }]);
@@ -132,20 +133,28 @@ describe.skipIf(platform === "win32")("installNative", () => {
     );
   });
 
-  it("renews only the operations where they are of another version or processor", async () => {
+  it("builds the operations alone where those of its version are missing or for another processor", async () => {
     const { install } = await setting();
     const { folder, manifest } = await install();
     await writeFile(join(folder, "mark"), "");
-    for (const other of [{ version: 0 }, { processor: "another" }]) {
-      const operations = { ...manifest.operations, ...other };
-      await writeFile(join(folder, "installed.json"), JSON.stringify({ ...manifest, operations }));
-      await writeFile(join(folder, operationsPath), "old");
+    const [built] = manifest.operationBuilds!;
+    const older = { ...built!, version: 0, path: "lib/napi-v8/fdiv_ops-0.node" };
+    for (const [there, kept] of [
+      [older, [older]],
+      [{ ...built!, processor: "another" }, []],
+    ] as const) {
+      await writeFile(
+        join(folder, "installed.json"),
+        JSON.stringify({ ...manifest, operationBuilds: [there] }),
+      );
+      await writeFile(join(folder, there.path), "old");
       const renewed = await install();
-      expect(renewed.manifest.operations).toEqual(manifest.operations);
+      expect(renewed.manifest.operationBuilds).toEqual([...kept, built]);
       expect(await readFile(join(folder, operationsPath), "utf8")).toBe("addon\n");
+      for (const { path } of kept) expect(await readFile(join(folder, path), "utf8")).toBe("old");
       expect(existsSync(join(folder, "mark"))).toBe(true);
-      expect(await readdir(join(folder, "lib/napi-v8"))).toHaveLength(2);
     }
+    expect(await readdir(join(folder, "lib/napi-v8"))).toHaveLength(3);
     const steps: string[] = [];
     await install({ onProgress: ({ step }) => steps.push(step) });
     expect(steps).toEqual([]);
@@ -158,7 +167,7 @@ describe.skipIf(platform === "win32")("installNative", () => {
     const { manifest, folder } = await install({
       onProgress: ({ state, detail }) => state === "remark" && remarks.push(detail),
     });
-    expect(manifest.operations).toBeUndefined();
+    expect(manifest.operationBuilds).toBeUndefined();
     expect(existsSync(join(folder, operationsPath))).toBe(false);
     expect(remarks).toEqual([expect.stringMatching(/no fused operations[\s\S]*no such vector/)]);
   });

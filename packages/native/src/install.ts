@@ -5,7 +5,13 @@ import { type Assembly, buildAddon, copyLoader, unpackSources, unpackWheels } fr
 import { type CacheOptions, downloadsFolder, nativeRoot, readManifest } from "./cache-folder.ts";
 import { checkSpace, freeBytes } from "./disk-space.ts";
 import { withLock } from "./install-lock.ts";
-import { describeFiles, folderBytes, type InstalledManifest, writeManifest } from "./installed-manifest.ts";
+import {
+  describeFiles,
+  folderBytes,
+  type InstalledManifest,
+  type OperationsBuild,
+  writeManifest,
+} from "./installed-manifest.ts";
 import { explainSystemError, NativeError } from "./native-error.ts";
 import { checkNpm } from "./npm-package.ts";
 import { compileOperations, operationsAreCurrent, operationsPath } from "./operations.ts";
@@ -104,7 +110,7 @@ async function finish(
   wheels: VerifiedWheel[],
   compiler: Compiler | undefined,
   stripped: boolean,
-  operations: InstalledManifest["operations"],
+  operations: OperationsBuild | undefined,
 ): Promise<InstalledManifest> {
   const { target, partial, signal, step } = work;
   const manifest: InstalledManifest = {
@@ -118,7 +124,7 @@ async function finish(
     wheels: wheels.map(({ wheel: { file, sha256 } }) => ({ file, sha256 })),
     packages: [tfjsNodePackage, protobufPackage, headersPackage],
     addon: { path: addonPath, ...(compiler && { compiler: compiler.version }) },
-    ...(operations && { operations }),
+    ...(operations && { operationBuilds: [operations] }),
     stripped,
     bytes: 0,
     files: [],
@@ -151,11 +157,11 @@ async function buildOperations(
   work: Pick<Assembly, "target" | "signal" | "step" | "note">,
   folder: string,
   output?: string,
-): Promise<InstalledManifest["operations"]> {
+): Promise<OperationsBuild | undefined> {
   const { signal, step, note } = work;
   try {
     const compiler = await findCompiler(signal);
-    let operations: InstalledManifest["operations"];
+    let operations: OperationsBuild | undefined;
     await step("build", `fdiv's fused operations with ${compiler.version}`, async () => {
       operations = await compileOperations(work, folder, compiler, output);
       return `${operationsPath} for ${operations.processor}`;
@@ -168,7 +174,7 @@ async function buildOperations(
   }
 }
 
-/** Gives an installation that works the operations of this version and processor; it stays as it is when they can't be had. */
+/** Gives an installation that works the operations of this version and processor, beside those of others; it stays as it is when they can't be had. */
 async function renewOperations(
   work: Pick<Assembly, "target" | "signal" | "step" | "note">,
   folder: string,
@@ -182,7 +188,9 @@ async function renewOperations(
     await rename(join(folder, beside), join(folder, operationsPath));
     await copyLoader(folder);
     const files = await describeFiles(folder, work.signal);
-    const renewed = { ...manifest, operations, files, bytes: await folderBytes(folder) };
+    const others = (manifest.operationBuilds ?? []).filter(({ version }) => version !== operations.version);
+    const operationBuilds = [...others, operations];
+    const renewed = { ...manifest, operationBuilds, files, bytes: await folderBytes(folder) };
     await writeManifest(folder, renewed);
     return {
       ...renewed,

@@ -12,6 +12,14 @@ export interface InstalledFile {
   sha256: string;
 }
 
+/** fdiv's own operations of one version, compiled for one processor. */
+export interface OperationsBuild {
+  path: string;
+  version: number;
+  processor: string;
+  compiler: string;
+}
+
 /** `installed.json`: written last, so that its presence says that the folder is whole and passed its test. */
 export interface InstalledManifest {
   format: 1;
@@ -26,8 +34,8 @@ export interface InstalledManifest {
   packages: { name: string; version: string; integrity: string }[];
   /** `compiler` is missing for a prebuilt addon. */
   addon: { path: string; compiler?: string };
-  /** fdiv's own operations; missing where there was no compiler, or it failed. */
-  operations?: { path: string; version: number; processor: string; compiler: string };
+  /** fdiv's own operations, a build a version, since programs of several versions share an installation; missing where there was no compiler, or it failed. */
+  operationBuilds?: OperationsBuild[];
   stripped: boolean;
   /** Of the whole folder. */
   bytes: number;

@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { loadNative } from "./load.ts";
 import { NativeError } from "./native-error.ts";
 import { processorName } from "./operations.ts";
+import { operationsVersion } from "./operations-version.ts";
 import { runtimeFile } from "./self-test.ts";
 import { temporaryFolder } from "./temporary-folder.testing.ts";
 
@@ -15,7 +16,7 @@ async function folderWith(
   name: string,
   loader?: string,
   binding = "module.exports = { TF_Version: 'test' }",
-  operations?: { path: string; processor: string },
+  ...operationBuilds: { path: string; processor: string; version: number }[]
 ) {
   const folder = join(root, name);
   await mkdir(join(folder, "dist/io"), { recursive: true });
@@ -27,7 +28,7 @@ async function folderWith(
     platform,
     arch,
     addon: { path: "addon.cjs" },
-    operations,
+    operationBuilds,
   };
   await writeFile(join(folder, "installed.json"), JSON.stringify(manifest));
   await writeFile(join(folder, "addon.cjs"), binding);
@@ -91,18 +92,23 @@ describe("loadNative", () => {
 
   it("loads operations that were built for this very processor, and no others", async () => {
     const path = "operations.cjs";
-    const mine = { path, processor: processorName() };
-    const others = { path, processor: "arm64 Another" };
+    const mine = { path, processor: processorName(), version: operationsVersion };
+    const others = { ...mine, processor: "arm64 Another" };
+    const older = { ...mine, version: operationsVersion - 1 };
     tf.removeBackend("tensorflow");
-    expect(loadNative(await folderWith("mine", undefined, undefined, mine), { core: tf }).operations).toEqual(
-      {
-        version: 7,
-        threads: 2,
-      },
-    );
+    expect(
+      loadNative(await folderWith("mine", undefined, undefined, older, mine), { core: tf }).operations,
+    ).toEqual({
+      version: 7,
+      threads: 2,
+    });
     tf.removeBackend("tensorflow");
     const loaded = loadNative(await folderWith("others", undefined, undefined, others), { core: tf });
     expect(loaded.operations).toBeUndefined();
     expect(loaded.operationsProblem).toMatch(/built for arm64 Another, and this is/);
+    tf.removeBackend("tensorflow");
+    const old = loadNative(await folderWith("older", undefined, undefined, older), { core: tf });
+    expect(old.operations).toBeUndefined();
+    expect(old.operationsProblem).toMatch(/of version \d+, and \d+ is due: install again/);
   });
 });

@@ -2,6 +2,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { readManifest } from "./cache-folder.ts";
 import { NativeError } from "./native-error.ts";
+import { operationsVersion } from "./operations-version.ts";
 import type { Flavour } from "./target.ts";
 
 export { type CacheOptions, type FolderOptions, nativeFolder } from "./cache-folder.ts";
@@ -40,8 +41,10 @@ export function loadNative(folder: string, options: LoadOptions = {}): NativeLib
   const require = createRequire(options.requireFrom ?? import.meta.url);
   try {
     const core = options.core ?? (require("@tensorflow/tfjs-core") as object);
-    const { load } = require(join(folder, "load.cjs")) as { load(core: object): NativeLibrary };
-    return load(core);
+    const { load } = require(join(folder, "load.cjs")) as {
+      load(core: object, operationsVersion: number): NativeLibrary;
+    };
+    return load(core, operationsVersion);
   } catch (error) {
     throw new NativeError(
       `The native backend in ${folder} does not load: ${(error as Error).message.split("\n")[0]} (npx @fdiv/native status tells more)`,

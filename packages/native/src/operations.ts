@@ -4,14 +4,12 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Compiler, compileAddon, napiVersion } from "./addon.ts";
 import type { Assembly } from "./assembly.ts";
-import type { InstalledManifest } from "./installed-manifest.ts";
+import type { InstalledManifest, OperationsBuild } from "./installed-manifest.ts";
+import { operationsVersion } from "./operations-version.ts";
 import { runtimeFile } from "./self-test.ts";
 
-/** Raised when an operation's inputs, outputs or attributes change; tensor-core calls those of the version that it knows. */
-export const operationsVersion = 5;
-
 /** The place in an installation of the addon that registers fdiv's own operations with TensorFlow. */
-export const operationsPath = `lib/napi-v${napiVersion}/fdiv_ops.node`;
+export const operationsPath = `lib/napi-v${napiVersion}/fdiv_ops-${operationsVersion}.node`;
 
 /** The processor that this machine's operations are compiled for, as the installation's loader names it. */
 export const processorName = (): string =>
@@ -52,7 +50,7 @@ export async function compileOperations(
   folder: string,
   compiler: Compiler,
   output = operationsPath,
-): Promise<NonNullable<InstalledManifest["operations"]>> {
+): Promise<OperationsBuild> {
   await mkdir(dirname(join(folder, output)), { recursive: true });
   await compileAddon(compiler, folder, target, { sources: await sources(), output, flags }, signal);
   return {
@@ -63,6 +61,8 @@ export async function compileOperations(
   };
 }
 
-/** Whether an installation's operations are of this version and for this machine's processor. */
-export const operationsAreCurrent = ({ operations }: InstalledManifest): boolean =>
-  operations?.version === operationsVersion && operations.processor === processorName();
+/** Whether an installation has operations of this version for this machine's processor. */
+export const operationsAreCurrent = ({ operationBuilds = [] }: InstalledManifest): boolean =>
+  operationBuilds.some(
+    ({ version, processor }) => version === operationsVersion && processor === processorName(),
+  );

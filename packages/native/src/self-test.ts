@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { lastLines, NativeError } from "./native-error.ts";
+import { operationsVersion } from "./operations-version.ts";
 import { runCommand } from "./run-command.ts";
 
 /** What a child process found out that loaded an installation and computed with it. */
@@ -51,7 +52,7 @@ export async function selfTest(
   const env = { ...process.env, ...logging, NODE_OPTIONS: "" };
   const { code, endedBy, stdout, stderr } = await runCommand(
     options.node ?? process.execPath,
-    [runtimeFile("self-test.cjs"), folder, core],
+    [runtimeFile("self-test.cjs"), folder, core, String(operationsVersion)],
     { env, timeout: 300_000, signal: options.signal },
   );
   if (code !== 0) {

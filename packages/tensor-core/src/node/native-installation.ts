@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
-import { attachTensorflowKernels, type NativeOperations } from "../tensorflow/index.ts";
+import { attachTensorflowKernels, type NativeOperations, operationsVersion } from "../tensorflow/index.ts";
 
 /** What the loader of an installation tells. */
 interface Loaded {
@@ -40,8 +40,10 @@ export function nativeInstallation(): string | undefined {
 
 /** Loads an installation, starts its backend, and gives it the fused kernels where it has the operations for them. */
 export async function startInstallation(folder: string): Promise<{ detail: string; threads: number }> {
-  const { load } = createRequire(import.meta.url)(join(folder, "load.cjs")) as { load(core: object): Loaded };
-  const { tensorflow, operations, operationsProblem } = load(tf);
+  const { load } = createRequire(import.meta.url)(join(folder, "load.cjs")) as {
+    load(core: object, operationsVersion: number): Loaded;
+  };
+  const { tensorflow, operations, operationsProblem } = load(tf, operationsVersion);
   if (!(await tf.setBackend("tensorflow"))) throw new Error("its backend did not start");
   await tf.ready();
   const { isUsingGpuDevice } = tf.backend() as unknown as { isUsingGpuDevice?: boolean };
