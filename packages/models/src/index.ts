@@ -123,6 +123,13 @@ export {
 } from "./scoring.ts";
 export { evenlySpacedLayers, type SelectLayersOptions, selectLayers } from "./select-layers.ts";
 export type { StopOptions } from "./stop.ts";
+export {
+  generateSeq2SeqText,
+  type Seq2SeqText,
+  type Seq2SeqTextOptions,
+  t5Input,
+} from "./t5/generate-text.ts";
+export { selectT5Layers, type T5Layers } from "./t5/select-layers.ts";
 export { type T5Batch, type T5Item, t5Batch } from "./t5/t5-batch.ts";
 export { type T5Config, type T5Options, t5Config, t5ConfigFrom, t5ConfigJson } from "./t5/t5-config.ts";
 export { generateSeq2Seq, type Seq2SeqOptions, streamSeq2Seq } from "./t5/t5-generate.ts";
@@ -140,6 +147,7 @@ export { type ByteLevelBpe, byteLevelBpeFiles } from "./tokenizer/byte-level-bpe
 export { huggingFaceTokenizer } from "./tokenizer/hugging-face-tokenizer.ts";
 export type { ModelInput } from "./tokenizer/model-input.ts";
 export { pieceType, type SentencePieces, sentencePieceFiles } from "./tokenizer/sentence-piece.ts";
+export { readSentencePieceModel, type SentencePieceModel } from "./tokenizer/sentence-piece-model.ts";
 export type {
   ChatMessage,
   StreamingDecoder,
@@ -147,6 +155,7 @@ export type {
   TokenizerFiles,
   TokenizerJson,
 } from "./tokenizer/tokenizer.ts";
+export { type UnigramOptions, unigramFiles } from "./tokenizer/unigram.ts";
 export { type WordPieces, wordPieceFiles } from "./tokenizer/word-piece.ts";
 export { activationBytes, type TrainingMemoryOptions } from "./training-memory.ts";
 export {

@@ -1,13 +1,11 @@
-import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import { type Encoder, encoderFrom, type NewHead, savedEncoderParameters } from "../encoders/encoder.ts";
 import { longestInput } from "../encoders/encoder-config.ts";
 import { encoderConfigFromHuggingFace, huggingFaceEncoderConfig } from "../encoders/encoder-families.ts";
-import { readJson } from "./json-file.ts";
-import { type FolderOptions, writeModelFolder } from "./model-folder.ts";
-import { type HubSettings, localPath } from "./open-checkpoint.ts";
+import { type FolderOptions, tensorsOf, writeModelFolder } from "./model-folder.ts";
+import type { HubSettings } from "./open-checkpoint.ts";
+import { openModelFolder } from "./open-model-folder.ts";
 import { openTokenizer } from "./tokenizer-folder.ts";
-import { openWeights, roundedTensors, type WeightType } from "./weights-folder.ts";
+import { roundedTensors, type WeightType, withWeights } from "./weights-folder.ts";
 
 export interface LoadEncoderOptions extends NewHead {
   /** Rounds the weights to this precision; they are float32 in memory all the same. Default F32: as they are. */
@@ -16,20 +14,6 @@ export interface LoadEncoderOptions extends NewHead {
   trainable?: boolean;
   /** How the hub is reached, for `hf:` references. */
   hub?: HubSettings;
-}
-
-/** The `config.json` of a Hugging Face folder, or of an `hf:` reference, and the folder on this machine. */
-export async function openModelFolder(
-  pathOrReference: string,
-  hub: HubSettings | undefined,
-): Promise<{ folder: string; json: Record<string, unknown> }> {
-  const folder = await localPath(pathOrReference, hub);
-  const found = await stat(folder).catch(() => undefined);
-  if (!found?.isDirectory())
-    throw new Error(`${folder}: no such folder; a model on the hub is written hf:owner/name`);
-  const json = await readJson(join(folder, "config.json"));
-  if (!json) throw new Error(`${folder}: has no config.json, so it is no Hugging Face model folder`);
-  return { folder, json };
 }
 
 /**
@@ -46,13 +30,12 @@ export async function loadEncoder(
   try {
     const config = encoderConfigFromHuggingFace(json);
     const tokenizer = await openTokenizer(folder);
-    const { tensors, files } = await openWeights(folder);
-    try {
-      const rounded = roundedTensors(tensors, options.dtype ?? "F32");
-      return await encoderFrom({ config, tensors: rounded, ...(tokenizer && { tokenizer }) }, options);
-    } finally {
-      await Promise.all(files.map((file) => file.close()));
-    }
+    return await withWeights(folder, (tensors) =>
+      encoderFrom(
+        { config, tensors: roundedTensors(tensors, options.dtype ?? "F32"), ...(tokenizer && { tokenizer }) },
+        options,
+      ),
+    );
   } catch (error) {
     throw new Error(`${pathOrReference}: ${(error as Error).message}`, { cause: error });
   }
@@ -64,11 +47,7 @@ export async function saveEncoder(
   folder: string,
   options: FolderOptions = {},
 ): Promise<void> {
-  const tensors = Array.from(savedEncoderParameters(model), ([name, tensor]) => ({
-    name,
-    shape: [...tensor.shape],
-    read: async () => (await tensor.data()) as Float32Array,
-  }));
+  const tensors = tensorsOf(savedEncoderParameters(model));
   const { config, tokenizer } = model;
   const json = huggingFaceEncoderConfig(config);
   await writeModelFolder(folder, { json, tensors, tokenizer, maxLength: longestInput(config) }, options);

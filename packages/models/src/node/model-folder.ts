@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type * as tf from "@tensorflow/tfjs-core";
 import type { CheckpointTensor } from "../checkpoint.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { writeFolder, writeJson } from "./atomic-file.ts";
@@ -25,6 +26,14 @@ export interface ModelFolder {
   /** The tokenizer's `model_max_length`. */
   maxLength: number;
 }
+
+/** Parameters in memory as tensors to write. */
+export const tensorsOf = (parameters: ReadonlyMap<string, tf.Tensor>): CheckpointTensor[] =>
+  Array.from(parameters, ([name, tensor]) => ({
+    name,
+    shape: [...tensor.shape],
+    read: async () => (await tensor.data()) as Float32Array,
+  }));
 
 /** Writes a model as a Hugging Face folder, which appears whole or not at all; tensors pass through memory one at a time. */
 export async function writeModelFolder(

@@ -1,7 +1,10 @@
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { byteLevelBpeFiles } from "../tokenizer/byte-level-bpe.ts";
 import { pieceType } from "../tokenizer/sentence-piece.ts";
+import { readSentencePieceModel } from "../tokenizer/sentence-piece-model.ts";
 import type { TokenizerFiles } from "../tokenizer/tokenizer.ts";
+import { unigramFiles } from "../tokenizer/unigram.ts";
 import { wordPieceFiles } from "../tokenizer/word-piece.ts";
 import { readJson, readText } from "./json-file.ts";
 
@@ -82,9 +85,21 @@ function fromMerges(vocab: Json, merges: string, config: Json): TokenizerFiles {
   };
 }
 
+/** T5's `spiece.model`. */
+async function fromSentencePiece(path: string, config: Json): Promise<TokenizerFiles | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found) return undefined;
+  if (found.size > 1 << 28) throw new Error(`${path}: too large for a vocabulary`);
+  const extraIds = config.extra_ids;
+  const made = unigramFiles(readSentencePieceModel(await readFile(path)), {
+    ...(typeof extraIds === "number" && { extraIds }),
+  });
+  return { tokenizer: made.tokenizer, config: { ...made.config, ...config } };
+}
+
 /**
- * The tokenizer of a folder that has no `tokenizer.json` but the vocabulary files of old: BERT's `vocab.txt`, or RoBERTa's `vocab.json`
- * with `merges.txt`; undefined where there is none of them.
+ * The tokenizer of a folder that has no `tokenizer.json` but the vocabulary files of old: BERT's `vocab.txt`, RoBERTa's `vocab.json`
+ * with `merges.txt`, or T5's `spiece.model`; undefined where there is none of them.
  *
  * @throws Error where a file does not hold what it should.
  */
@@ -95,6 +110,13 @@ export async function vocabularyFiles(folder: string, config: Json): Promise<Tok
   if (says(/bert/i) && !says(/roberta/i)) {
     const text = await readText(join(folder, "vocab.txt"));
     return text === undefined ? undefined : fromVocabTxt(text, config);
+  }
+  if (says(/t5/i)) {
+    try {
+      return await fromSentencePiece(join(folder, "spiece.model"), config);
+    } catch (error) {
+      throw new Error(`spiece.model: ${(error as Error).message}`, { cause: error });
+    }
   }
   if (!says(/roberta/i)) return undefined;
   const vocab = await readJson(join(folder, "vocab.json"));

@@ -129,3 +129,16 @@ export function roundedTensors(tensors: Iterable<CheckpointTensor>, dtype: Weigh
       : (values: Float32Array) => bfloat16ToFloat(floatToBfloat16(values));
   return Array.from(tensors, (tensor) => ({ ...tensor, read: async () => round(await tensor.read()) }));
 }
+
+/** Runs f on the tensors of a folder's safetensors, and closes them. */
+export async function withWeights<T>(
+  folder: string,
+  f: (tensors: CheckpointTensor[]) => Promise<T>,
+): Promise<T> {
+  const { tensors, files } = await openWeights(folder);
+  try {
+    return await f(tensors);
+  } finally {
+    await Promise.all(files.map((file) => file.close()));
+  }
+}

@@ -68,7 +68,8 @@ function seq2SeqDecoder(model: T5, inputs: ArrayLike<number>[], capacity: number
   return {
     read(tokens, offsets) {
       const rows = tokens.length;
-      const from = offsets[0]!;
+      // Rows that have ended stay where they did; all others have read as many tokens as each other.
+      const from = Math.max(...offsets);
       const ids = Int32Array.from(tokens, (row) => row[0]!);
       return tf.tidy(() => {
         const layout = tf.tensor2d(
