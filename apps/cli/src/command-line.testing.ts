@@ -28,26 +28,40 @@ export function fdiv(...args: string[]): Promise<{ code: number; out: string; er
 
 const words = ["the", "cat", "dog", "is", "good", "bad", "happy", "sad", "very", "a"];
 
+export interface TinyModel {
+  /** Words beyond the ten. */
+  more?: readonly string[];
+  layers?: number;
+  hiddenSize?: number;
+  seed?: number;
+  /** Standard deviation of the weights; larger ones learn sooner. */
+  spread?: number;
+}
+
 /** Writes a model of ten words that says anything. */
-export async function saveTinyModel(folder: string): Promise<void> {
+export async function saveTinyModel(
+  folder: string,
+  { more = [], layers = 2, hiddenSize = 16, seed = 1, spread = 0.02 }: TinyModel = {},
+): Promise<void> {
   const tokenizer = huggingFaceTokenizer({
-    tokenizer: wordTokenizerJson(words) as never,
+    tokenizer: wordTokenizerJson([...words, ...more]) as never,
     config: wordTokenizerConfig,
   });
   const model = createCausalLm(
     {
       modelType: "llama",
       vocabularySize: tokenizer.vocabularySize,
-      hiddenSize: 16,
-      intermediateSize: 32,
-      layers: 2,
+      hiddenSize,
+      intermediateSize: 2 * hiddenSize,
+      layers,
       heads: 2,
       maxPositions: 32,
       tiedHead: true,
       bosId: 1,
       eosIds: [2],
+      initializerRange: spread,
     },
-    { seed: 1, tokenizer },
+    { seed, tokenizer },
   );
   await saveCausalLm(model, folder, { dtype: "F32" });
   disposeModel(model);

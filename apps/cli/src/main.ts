@@ -108,6 +108,27 @@ export function program(): Command {
     });
 
   fdiv
+    .command("kd")
+    .summary("Distil a teacher into a smaller student by Sinkhorn distance or any f-divergence")
+    .description(
+      "Knowledge distillation on a task of GLUE or SuperGLUE, or on texts: by the Sinkhorn distance (SinKD), any f-divergence, or a mixture.\n" +
+        "Without a teacher the student is fine-tuned alone.",
+    )
+    .argument("[config]", "YAML or JSON configuration; --set alone will do as well")
+    .option("--set <key=value>", "set a key, repeatedly", collect, [])
+    .option("--resume", "continue the run in its output directory exactly where it stopped")
+    .option("--dry-run", "load and tokenise everything, print what would happen, train nothing")
+    .option("--schema", "print the JSON schema of the configuration and exit")
+    .addHelpText(
+      "after",
+      "\nExample:\n  fdiv kd --set task.name=sst2 --set task.folder=./SST-2 --set teacher.model=./teacher --set student.layers=6 --set loss=sinkhorn --set output=runs/kd\n",
+    )
+    .action(async (config, options, command) => {
+      const { distilKnowledge } = await import("./commands/kd.ts");
+      await distilKnowledge(config, { ...command.optsWithGlobals(), ...options });
+    });
+
+  fdiv
     .command("generate")
     .summary("Continue a prompt; the text alone goes to standard output")
     .requiredOption(

@@ -57,6 +57,7 @@ export function decoderOnly(
   return {
     kind: "decoder-only",
     tokenizer,
+    maxPositions: config.maxPositions,
     parameters,
     isRegression: false,
     description: `${name}: ${config.modelType}, ${config.layers} layers of ${config.hiddenSize}, ${countParameters(model.parameters)} parameters`,

@@ -32,7 +32,9 @@ export function kdTerms(config: KdConfig): LossTerm[] {
       `loss: ${terms.find(({ needsTeacher }) => needsTeacher)!.name} needs a teacher; give teacher.model, or loss: ce to fine-tune alone.`,
     );
   if (config.teacher && !terms.some(({ needsTeacher }) => needsTeacher) && config.onPolicy > 0)
-    throw new ConfigError("onPolicy: answers of the student's own teach nothing without a term of the teacher.");
+    throw new ConfigError(
+      "onPolicy: answers of the student's own teach nothing without a term of the teacher.",
+    );
   const ofTheBatch = terms.find(({ isOfTheBatch }) => isOfTheBatch);
   if (ofTheBatch && config.microBatchTokens !== undefined)
     throw new ConfigError(

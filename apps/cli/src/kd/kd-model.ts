@@ -1,4 +1,5 @@
-import type { TaskItem, TokenText, Tokenizer } from "@fdiv/data";
+import type { TaskItem, TokenText } from "@fdiv/data";
+import type { Tokenizer } from "@fdiv/models";
 import type { WeightType } from "@fdiv/models/node";
 import type * as tf from "@tensorflow/tfjs-core";
 
@@ -35,7 +36,8 @@ export interface Prediction {
 /** A model of any family as distillation uses it. */
 export interface KdModel<E extends Example = Example, L extends Layout = Layout> {
   kind: "decoder-only" | "encoder" | "encoder-decoder";
-  tokenizer: Tokenizer & { fingerprint: string };
+  tokenizer: Tokenizer;
+  maxPositions: number;
   /** What may be trained. */
   parameters: ReadonlyMap<string, tf.Variable>;
   /** One line that says how large it is. */

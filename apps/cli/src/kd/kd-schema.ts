@@ -33,6 +33,7 @@ const teacher = z
         epochs: z.number().positive().default(3),
         learningRate: z.number().positive().default(5e-5),
         batchSize: count.default(32),
+        seed: z.int().min(0).default(0),
         output: z.string().optional().describe("Its run directory; `teacher` in this one when absent."),
       })
       .optional()
@@ -40,7 +41,9 @@ const teacher = z
     cache: z
       .strictObject({
         folder: z.string().optional().describe("A per-user folder when absent."),
-        topK: count.optional().describe("Keep the k likeliest tokens and the others' mass; all logits when absent."),
+        topK: count
+          .optional()
+          .describe("Keep the k likeliest tokens and the others' mass; all logits when absent."),
       })
       .optional()
       .describe("Keep the teacher's outputs on disk, so that it runs once for all students and losses."),
@@ -58,7 +61,9 @@ const student = z
     config: z
       .record(z.string(), z.unknown())
       .optional()
-      .describe("Sizes of a new model with the teacher's tokenizer: { hiddenSize: 64, layers: 2, heads: 4 }."),
+      .describe(
+        "Sizes of a new model with the teacher's tokenizer: { hiddenSize: 64, layers: 2, heads: 4 }.",
+      ),
   })
   .refine(
     ({ model, layers, config }) => [model, layers, config].filter((one) => one !== undefined).length === 1,
@@ -69,7 +74,11 @@ const sinkhorn = z
   .strictObject({
     lambda: z.number().positive().default(0.1).describe("λ, the entropy's weight."),
     iterations: count.default(20).describe("T."),
-    tolerance: z.number().positive().optional().describe("Iterate until the rows' error is this, in place of T times."),
+    tolerance: z
+      .number()
+      .positive()
+      .optional()
+      .describe("Iterate until the rows' error is this, in place of T times."),
     formulation: z
       .enum(["batch", "sequence", "answer"])
       .default("batch")
@@ -102,7 +111,10 @@ export const kdSchema = z
     alpha: fraction.default(0.9).describe("α, the divergence's weight; cross-entropy has 1 − α."),
     beta: z.number().min(0).default(0.8).describe("β, the Sinkhorn loss's weight."),
     temperature: z.number().positive().default(2).describe("τ of teacher and student."),
-    temperatureSquared: z.boolean().default(true).describe("τ² on divergences, so that gradients keep their size."),
+    temperatureSquared: z
+      .boolean()
+      .default(true)
+      .describe("τ² on divergences, so that gradients keep their size."),
     level: z
       .enum(["token", "sequence"])
       .default("token")

@@ -14,16 +14,19 @@ import {
 } from "@fdiv/sinkhorn-kd";
 import { crossEntropy, gatherRows } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { KdConfig } from "./kd-schema.ts";
 import { inSequences } from "./in-sequences.ts";
+import type { KdConfig } from "./kd-schema.ts";
 
 /** What the terms of a loss are computed of; all points count alike. */
 export interface Signals {
   /** [points, V] */
   student: tf.Tensor2D;
-  /** Dense logits [points, W], of other points and classes where vocabularies differ; absent for a loss without a teacher. */
+  /**
+   * Dense logits [points, W], of other points and classes where vocabularies differ; absent for a loss without a teacher. Of a sparse
+   * teacher the distribution with the tail's mass spread evenly, as logits.
+   */
   teacher?: tf.Tensor2D;
-  /** What a cache kept of the teacher in place of all logits. */
+  /** What was kept of the teacher in place of all logits. */
   sparse?: SparseTeacher;
   labels: Float32Array | Int32Array;
   /** Which example a point belongs to, of both. */

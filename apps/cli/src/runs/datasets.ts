@@ -64,12 +64,18 @@ async function rowsOf(files: string | string[], config: DataConfig, session: Ses
   return rows;
 }
 
-function tokenizerOf(model: CausalLm, path: string): Tokenizer {
+/** What reading texts needs of a model. */
+export interface TextReader {
+  tokenizer?: CausalLm["tokenizer"];
+  config: Pick<CausalLm["config"], "maxPositions">;
+}
+
+function tokenizerOf(model: TextReader, path: string): Tokenizer {
   if (!model.tokenizer) throw new ConfigError(`model: ${path} has no tokenizer, so texts can't be read.`);
   return model.tokenizer;
 }
 
-function tokeniseOptions(config: DataConfig, model: CausalLm) {
+function tokeniseOptions(config: DataConfig, model: TextReader) {
   const { template, maxLength, maxPromptLength } = config;
   return {
     template,
@@ -104,7 +110,7 @@ export async function preferenceDataset(
 /** Reads, splits and tokenises demonstrations. */
 export async function demonstrationDataset(
   { model: path, data, seed }: { model: string; data: DataConfig; seed: number },
-  model: CausalLm,
+  model: TextReader,
   session: Session,
 ): Promise<Dataset<TokenText>> {
   const tokenizer = tokenizerOf(model, path);

@@ -1,0 +1,161 @@
+import { join } from "node:path";
+import { datasetFingerprint } from "@fdiv/data";
+import { cacheFolder } from "@fdiv/models/node";
+import { openTeacherCache, type TeacherCache } from "@fdiv/sinkhorn-kd/node";
+import { writeDurably } from "@fdiv/trainer/node";
+import { planText, runTraining } from "../runs/training-run.ts";
+import type { Session } from "../session.ts";
+import { evaluateStudent } from "./evaluate-student.ts";
+import { fineTunedTeacher } from "./fine-tuned-teacher.ts";
+import { judgePoints } from "./judge-points.ts";
+import { type KdBatch, kdBatches, type Pair } from "./kd-batches.ts";
+import { kdItems, kdTexts } from "./kd-data.ts";
+import { kdLoss, kdTerms } from "./kd-loss.ts";
+import type { KdModel } from "./kd-model.ts";
+import type { KdConfig } from "./kd-schema.ts";
+import { type Opened, openKdModel } from "./open-kd-model.ts";
+import { checkPair, pairsOf, sharesTokens } from "./pairs.ts";
+import { taskMetrics } from "./task-metrics.ts";
+import { signalTensors, teacherOf } from "./teacher-signal.ts";
+
+/** Distillation from a configuration to a run directory; the whole flow on one page. */
+export async function distil(
+  config: KdConfig,
+  session: Session,
+  { resume = false, dryRun = false }: { resume?: boolean; dryRun?: boolean } = {},
+): Promise<void> {
+  // What is refused should be so before a model is loaded.
+  const terms = kdTerms(config);
+  const items = config.task && (await kdItems(config.task, session));
+  const use = {
+    ...(items && { task: items.task }),
+    maxLength: config.task?.maxLength ?? config.data!.maxLength,
+  };
+  if (items) session.say(items.text);
+  const path = config.teacher && (await fineTunedTeacher(config, session, { dryRun, distil }));
+  const opened = path
+    ? await openKdModel({ model: path, tokenizer: config.teacher!.tokenizer }, use, {
+        trainable: false,
+        session,
+      })
+    : undefined;
+  let student: KdModel | undefined;
+  let cache: TeacherCache | undefined;
+  try {
+    student = await openStudent(config, opened, use, session);
+    const model = student;
+    session.say(`${opened ? `teacher ${opened.model.description}\n` : ""}student ${model.description}`);
+    checkPair(model, opened?.model, terms, config);
+    const texts = items ? undefined : await kdTexts(config as never, model, model.maxPositions, session);
+    if (texts) session.say(texts.text);
+    const pairs = (part: "train" | "held"): Pair[] =>
+      pairsOf(items ? { items: items[part] } : { texts: texts![part] }, model, opened?.model);
+    const [train, held] = [pairs("train"), pairs("held")];
+    const teacherHash = opened && (await opened.model.fingerprint());
+    cache = opened && (await openCache(config, teacherHash!, session));
+    const topK = config.teacher?.cache?.topK;
+    const teacher =
+      opened &&
+      teacherOf(opened.model, {
+        temperature: config.temperature,
+        ...(cache && { cache }),
+        ...(topK !== undefined && { topK }),
+      });
+    const batches = kdBatches(train, model, teacher, config);
+    if (dryRun) {
+      session.say(planText(config, batches.stepsPerEpoch, "examples"));
+      return;
+    }
+    const answerVocabulary =
+      config.sinkhorn.formulation === "answer" ? items && model.answerVocabulary?.(items.train) : undefined;
+    const start = await model.fingerprint();
+    await runTraining<KdBatch>(
+      {
+        config,
+        parameters: model.parameters,
+        save: () => model.save(join(config.output, "model"), { dtype: config.dtype }),
+        batches,
+        dataFingerprint: `${datasetFingerprint([...train, ...held].map(({ mine }) => ({ key: mine.key })))}-${teacherHash}-${start}`,
+        dataReport: items?.text ?? texts!.text,
+        label: `distilling by ${terms.map(({ name }) => name).join(" + ")}`,
+        resume,
+        task: {
+          loss({ layout, signal, labelled }) {
+            return kdLoss(terms, {
+              student: model.logits(layout),
+              ...(signal && signalTensors(signal)),
+              labels: layout.labels,
+              sequence: layout.sequence,
+              teacherSequence: signal?.sequence ?? layout.sequence,
+              examples: layout.examples,
+              labelled,
+              isRegression: model.isRegression,
+              ...(answerVocabulary && { answerVocabulary }),
+            });
+          },
+          examples: ({ layout }) => (config.level === "token" ? layout.labels.length : layout.examples),
+          tokens: ({ layout }) => layout.tokens,
+          describe: ({ examples }) => examples.map(({ source }) => source),
+          evaluate: async () => {
+            const points = await judgePoints(held, model, teacher, config.batchSize);
+            if (!items) return points;
+            const predictions = await model.predict(items.held);
+            const judged = items.held.map((item, i) => ({ item, prediction: predictions[i]! }));
+            return { ...points, ...taskMetrics(items.task, judged) };
+          },
+          best: items
+            ? { metric: items.task.metrics[0]!, mode: "max" }
+            : {
+                metric:
+                  opened && sharesTokens(model, opened.model) && topK === undefined ? "forward-kl" : "loss",
+                mode: "min",
+              },
+        },
+      },
+      session,
+    );
+    const evaluation = await evaluateStudent(config, model, {
+      held,
+      ...(items && { items }),
+      ...(opened && teacher && { teacherModel: opened.model, teacher }),
+    });
+    await writeDurably(join(config.output, "evaluation.json"), `${JSON.stringify(evaluation, null, 2)}\n`);
+    session.say(evaluation.text);
+  } finally {
+    await cache?.close();
+    student?.dispose();
+    opened?.model.dispose();
+  }
+}
+
+async function openStudent(
+  config: KdConfig,
+  opened: Opened | undefined,
+  use: Parameters<typeof openKdModel>[1],
+  session: Session,
+): Promise<KdModel> {
+  const { student, seed } = config;
+  if (student.model === undefined) return opened!.student(student, seed);
+  const { model, tokenizer } = student;
+  return (await openKdModel({ model, tokenizer }, use, { trainable: true, session })).model;
+}
+
+function openCache(
+  { teacher, temperature, data, task }: KdConfig,
+  fingerprint: string,
+  session: Session,
+): Promise<TeacherCache> | undefined {
+  if (!teacher?.cache) return undefined;
+  const { folder = join(cacheFolder(), "teacher-outputs"), topK } = teacher.cache;
+  return openTeacherCache(
+    folder,
+    {
+      model: fingerprint,
+      backend: session.backend.backend,
+      task: task?.name ?? "",
+      template: data?.template ?? "",
+      ...(topK !== undefined && { topK, temperature }),
+    },
+    session.warn,
+  );
+}

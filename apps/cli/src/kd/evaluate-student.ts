@@ -1,0 +1,83 @@
+import type { Interval } from "@fdiv/metrics";
+import { type DrawnPlan, drawPlan, judgePoints } from "./judge-points.ts";
+import type { Pair } from "./kd-batches.ts";
+import type { KdItems } from "./kd-data.ts";
+import type { KdModel } from "./kd-model.ts";
+import type { KdConfig } from "./kd-schema.ts";
+import { type Nearness, nearness, taskIntervals } from "./task-metrics.ts";
+import type { Teacher } from "./teacher-signal.ts";
+
+/** The last figures of a distillation, as evaluation.json has them. */
+export interface KdEvaluation {
+  distillation: {
+    task?: { name: string; split: string; items: number };
+    /** Official metrics on the reported split, intervals over its items. */
+    student?: Record<string, Interval>;
+    teacher?: Record<string, Interval>;
+    /** Of student to teacher on the reported split. */
+    nearness?: Nearness;
+    /** Means over the held-out points. */
+    heldOut: Record<string, number>;
+    plan?: DrawnPlan;
+  };
+  /** A few lines for people. */
+  text: string;
+}
+
+const shown = (figures: Record<string, Interval>): string =>
+  Object.entries(figures)
+    .map(
+      ([name, { value, low, high }]) => `${name} ${value.toFixed(4)} [${low.toFixed(4)}, ${high.toFixed(4)}]`,
+    )
+    .join(", ");
+
+/** The student on the reported split beside its teacher, how near it came to it, and a transport plan between them. */
+export async function evaluateStudent(
+  config: KdConfig,
+  student: KdModel,
+  {
+    items,
+    held,
+    teacherModel,
+    teacher,
+  }: { items?: KdItems; held: readonly Pair[]; teacherModel?: KdModel; teacher?: Teacher },
+): Promise<KdEvaluation> {
+  const lines: string[] = [];
+  const heldOut = await judgePoints(held, student, teacher, config.batchSize);
+  const distillation: KdEvaluation["distillation"] = { heldOut };
+  if (items) {
+    const { task, reported } = items;
+    const figures = async (model: KdModel) => {
+      const predictions = await model.predict(reported);
+      const judged = reported.map((item, i) => ({ item, prediction: predictions[i]! }));
+      return { predictions, intervals: taskIntervals(task, judged, config.seed) };
+    };
+    const own = await figures(student);
+    distillation.task = { name: task.name, split: config.task!.report, items: reported.length };
+    distillation.student = own.intervals;
+    lines.push(`student on ${task.name} ${config.task!.report}: ${shown(own.intervals)}`);
+    if (teacherModel) {
+      const other = await figures(teacherModel);
+      distillation.teacher = other.intervals;
+      const near = nearness(own.predictions, other.predictions);
+      if (near) distillation.nearness = near;
+      lines.push(`teacher: ${shown(other.intervals)}`);
+      if (near) lines.push(`same answer in ${(100 * near.agreement).toFixed(1)} % of items`);
+    }
+  } else {
+    lines.push(
+      `held out: ${Object.entries(heldOut)
+        .map(([name, value]) => `${name} ${value.toFixed(4)}`)
+        .join(", ")}`,
+    );
+  }
+  if (teacher) {
+    const plan = await drawPlan(held, student, teacher, {
+      temperature: config.temperature,
+      lambda: config.sinkhorn.lambda,
+      iterations: config.sinkhorn.iterations,
+    });
+    if (plan) distillation.plan = plan;
+  }
+  return { distillation, text: lines.join("\n") };
+}

@@ -1,0 +1,65 @@
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { ConfigError } from "../config/config-file.ts";
+import { isFinished } from "../runs/training-run.ts";
+import type { Session } from "../session.ts";
+import type { distil } from "./distil.ts";
+import type { KdConfig } from "./kd-schema.ts";
+import { isSameConfig } from "./open-kd-model.ts";
+
+/** The configuration of the teacher's own run. */
+function teacherConfig(config: KdConfig): KdConfig {
+  const { teacher, output } = config;
+  const { fineTune, model, tokenizer } = teacher!;
+  const {
+    teacher: _,
+    steps: __,
+    patience: ___,
+    microBatchTokens: ____,
+    evaluateEvery: _____,
+    ...rest
+  } = config;
+  return {
+    ...rest,
+    student: { model, ...(tokenizer !== undefined && { tokenizer }) },
+    loss: "ce",
+    onPolicy: 0,
+    epochs: fineTune!.epochs,
+    learningRate: fineTune!.learningRate,
+    batchSize: fineTune!.batchSize,
+    seed: fineTune!.seed,
+    output: fineTune!.output ?? join(output, "teacher"),
+  };
+}
+
+/**
+ * Where the teacher is: as given, or fine-tuned on the task in a run of its own, which is continued where it stopped and taken as it is where
+ * it ended.
+ *
+ * @throws ConfigError when the teacher that is there was made by another configuration
+ */
+export async function fineTunedTeacher(
+  config: KdConfig,
+  session: Session,
+  { dryRun, distil: run }: { dryRun: boolean; distil: typeof distil },
+): Promise<string> {
+  const { teacher } = config;
+  if (!teacher!.fineTune) return teacher!.model;
+  const own = teacherConfig(config);
+  const place = join(own.output, "model");
+  if (isFinished(own.output)) {
+    if (!(await isSameConfig(own.output, own)))
+      throw new ConfigError(
+        `teacher.fineTune: ${own.output} holds a teacher of another configuration; choose another output, or set teacher.model to ${place}.`,
+      );
+    session.say(`the teacher is there already: ${place}`);
+    return place;
+  }
+  if (dryRun) {
+    session.say(`would fine-tune the teacher first, into ${own.output}`);
+    return teacher!.model;
+  }
+  session.say(`fine-tuning the teacher into ${own.output}`);
+  await run(own, session, { resume: existsSync(join(own.output, "metrics.jsonl")) });
+  return place;
+}
