@@ -36,6 +36,7 @@ export async function distil(
   const opened = path
     ? await openKdModel({ model: path, tokenizer: config.teacher!.tokenizer }, use, {
         trainable: false,
+        seed: config.seed,
         session,
       })
     : undefined;
@@ -137,7 +138,7 @@ async function openStudent(
   const { student, seed } = config;
   if (student.model === undefined) return opened!.student(student, seed);
   const { model, tokenizer } = student;
-  return (await openKdModel({ model, tokenizer }, use, { trainable: true, session })).model;
+  return (await openKdModel({ model, tokenizer }, use, { trainable: true, seed, session })).model;
 }
 
 function openCache(

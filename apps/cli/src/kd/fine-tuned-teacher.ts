@@ -1,11 +1,22 @@
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError } from "../config/config-file.ts";
 import { isFinished } from "../runs/training-run.ts";
 import type { Session } from "../session.ts";
 import type { distil } from "./distil.ts";
 import type { KdConfig } from "./kd-schema.ts";
-import { isSameConfig } from "./open-kd-model.ts";
+
+const sorted = ({ output: _, ...config }: Record<string, unknown>): string =>
+  JSON.stringify(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1)));
+
+/** Whether a run's configuration says the same as another one, wherever it writes. */
+async function isSameConfig(output: string, config: object): Promise<boolean> {
+  const text = await readFile(join(output, "config.json"), "utf8").catch(() => {
+    throw new ConfigError(`${output}: there is a model but no config.json of the run that made it.`);
+  });
+  return sorted(JSON.parse(text)) === sorted(JSON.parse(JSON.stringify(config)));
+}
 
 /** The configuration of the teacher's own run. */
 function teacherConfig(config: KdConfig): KdConfig {

@@ -214,12 +214,14 @@ describe("fdiv kd", () => {
       expect(existsSync(at("refused"))).toBe(false);
       return (error as Error).message;
     };
-    expect(await attempt({ student: { layers: [0, 9] } })).toMatch(/layers.*3 layers|3 layers/);
+    expect(await attempt({ student: { layers: [0, 9] } })).toMatch(/no layer 9; the model's 3 layers/);
     expect(await attempt({ loss: "forwrd-kl" })).toMatch(/no divergence "forwrd-kl".*forward-kl/s);
     expect(await attempt({ microBatchTokens: 64 })).toMatch(/another loss; leave it out/);
     expect(await attempt({ loss: "gjs:2" })).toMatch(/beta is 2/);
     expect(await attempt({ student: { model: at("other") } })).toMatch(/have other tokenizers; take uld/);
     expect(await attempt({ task: { name: "sst3", folder: at("task") } })).toMatch(/no task "sst3"/);
+    const wide = { student: { config: { hidden_size: 16, layers: 1, heads: 2, width: 3 } } };
+    expect(await attempt(wide)).toMatch(/student\.config: unknown key "width"/);
     expect(await attempt({ sinkhrn: { lambda: 1 } })).toMatch(/did you mean "sinkhorn"/);
     expect(await attempt({ teacher: undefined, student: { model: at("base") } })).toMatch(/needs a teacher/);
     expect(await attempt({ student: { layers: 1, model: at("base") } })).toMatch(

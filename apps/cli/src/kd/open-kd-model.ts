@@ -1,15 +1,26 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Task } from "@fdiv/data";
-import { type CausalLm, type CausalLmOptions, createCausalLm, disposeModel } from "@fdiv/models";
-import { loadCausalLm } from "@fdiv/models/node";
+import {
+  type CausalLm,
+  type CausalLmOptions,
+  createCausalLm,
+  createEncoder,
+  disposeModel,
+  type Encoder,
+  type EncoderOptions,
+  encoderFamilies,
+  selectEncoderLayers,
+  selectLayers,
+} from "@fdiv/models";
+import { loadCausalLm, loadEncoder, localPath } from "@fdiv/models/node";
 import { ConfigError } from "../config/config-file.ts";
 import { hubProgress } from "../runs/open-model.ts";
 import type { Session } from "../session.ts";
 import { decoderOnly } from "./decoder-only.ts";
+import { encoderClassifier, headLabels } from "./encoder-classifier.ts";
 import type { KdModel } from "./kd-model.ts";
 import type { KdConfig } from "./kd-schema.ts";
-import { selectCausalLayers } from "./select-layers.ts";
 
 /** What a model is opened for. */
 export interface KdUse {
@@ -17,76 +28,135 @@ export interface KdUse {
   maxLength: number;
 }
 
-/** A model together with what others are made of. */
+/** A model together with the students that can be made of it. */
 export interface Opened {
   model: KdModel;
   /** A new student with some of this model's layers, or with other sizes. */
   student(from: KdConfig["student"], seed: number): KdModel;
 }
 
-const named = (value: string): string =>
-  value.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+type Sizes = Record<string, unknown>;
+
+/** Keys as Hugging Face writes them, hidden_size, are taken as well. */
+const named = (sizes: Sizes): Sizes =>
+  Object.fromEntries(
+    Object.entries(sizes).map(([key, value]) => [
+      key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
+      value,
+    ]),
+  );
+
+/** The sizes that a student's configuration may name, beside what it has of its teacher. */
+function sizesFrom(given: Sizes, known: readonly string[]): Sizes {
+  const sizes = named(given);
+  const unknown = Object.keys(sizes).find((key) => !known.includes(key));
+  if (unknown)
+    throw new ConfigError(`student.config: unknown key "${unknown}"; there are ${known.join(", ")}.`);
+  const wrong = known.slice(0, 3).find((key) => typeof sizes[key] !== "number");
+  if (wrong) throw new ConfigError(`student.config: ${wrong} is missing or no number.`);
+  return sizes;
+}
+
+const essential = ["hiddenSize", "layers", "heads", "intermediateSize", "initializerRange"] as const;
 
 function openCausal(causal: CausalLm, name: string, use: KdUse): Opened {
   return {
     model: decoderOnly(causal, { ...use, name }),
     student({ layers, config }, seed) {
-      const made =
-        layers === undefined
-          ? createCausalLm(
-              {
-                ...sizesOf(causal),
-                ...Object.fromEntries(Object.entries(config!).map(([key, value]) => [named(key), value])),
-                vocabularySize: causal.config.vocabularySize,
-              } as CausalLmOptions,
-              { seed, tokenizer: causal.tokenizer! },
-            )
-          : selectCausalLayers(causal, layers);
+      const made = layers === undefined ? smallerCausal(causal, config!, seed) : selectLayers(causal, layers);
       return decoderOnly(made, { ...use, name: "student" });
     },
   };
 }
 
-/** What a student shares with its teacher unless its configuration says otherwise: all but the sizes. */
-function sizesOf({ config }: CausalLm): Partial<CausalLmOptions> {
-  const { modelType, maxPositions, activation, tiedHead, bosId, eosIds, ropeTheta, normEpsilon } = config;
-  return {
+function smallerCausal({ config, tokenizer }: CausalLm, sizes: Sizes, seed: number): CausalLm {
+  const {
     modelType,
+    vocabularySize,
     maxPositions,
     activation,
     tiedHead,
+    bosId,
     eosIds,
     ropeTheta,
     normEpsilon,
+  } = config;
+  const options = {
+    ...{ modelType, vocabularySize, maxPositions, activation, tiedHead, eosIds, ropeTheta, normEpsilon },
     ...(bosId !== undefined && { bosId }),
+    ...sizesFrom(sizes, [...essential, "kvHeads", "headSize", "maxPositions", "tiedHead"]),
   };
+  return createCausalLm(options as CausalLmOptions, { seed, tokenizer: tokenizer! });
+}
+
+function openEncoder(encoder: Encoder, name: string, use: KdUse): Opened {
+  if (!use.task) throw new ConfigError(`${name} is an encoder, which predicts no texts; give a task.`);
+  const options = { task: use.task, maxLength: use.maxLength };
+  return {
+    model: encoderClassifier(encoder, { ...options, name }),
+    student({ layers, config }, seed) {
+      const made =
+        layers === undefined ? smallerEncoder(encoder, config!, seed) : selectEncoderLayers(encoder, layers);
+      return encoderClassifier(made, { ...options, name: "student" });
+    },
+  };
+}
+
+function smallerEncoder({ config, tokenizer }: Encoder, sizes: Sizes, seed: number): Encoder {
+  const { modelType, vocabularySize, positions, firstPosition, tokenTypes, normEpsilon, activation, padId } =
+    config;
+  const options = {
+    ...{ modelType, vocabularySize, positions, firstPosition, tokenTypes, normEpsilon, activation, padId },
+    pooler: config.pooler,
+    head: config.head,
+    ...sizesFrom(sizes, [...essential, "positions"]),
+  };
+  return createEncoder(options as EncoderOptions, { seed, tokenizer: tokenizer! });
+}
+
+/** The `model_type` of a folder; undefined of a file, whose format says what it is. */
+async function modelTypeOf(path: string): Promise<string | undefined> {
+  const found = await stat(path).catch(() => undefined);
+  if (!found?.isDirectory()) return undefined;
+  const text = await readFile(join(path, "config.json"), "utf8").catch(() => "{}");
+  try {
+    const { model_type: type } = JSON.parse(text) as { model_type?: unknown };
+    return typeof type === "string" ? type : undefined;
+  } catch {
+    throw new ConfigError(`${path}: config.json is malformed.`);
+  }
+}
+
+export interface OpenFor {
+  /** Whether it is trained; one that is not must have what the task needs. */
+  trainable: boolean;
+  /** Of a fresh head. */
+  seed: number;
+  session: Session;
 }
 
 /** Opens a model of any family as a teacher, or to be trained. */
 export async function openKdModel(
-  { model: path, tokenizer }: { model: string; tokenizer?: string | undefined },
+  { model: reference, tokenizer }: { model: string; tokenizer?: string | undefined },
   use: KdUse,
-  { trainable, session }: { trainable: boolean; session: Session },
+  { trainable, seed, session }: OpenFor,
 ): Promise<Opened> {
-  const options = { trainable, hub: hubProgress(session), ...(tokenizer !== undefined && { tokenizer }) };
-  const causal = await loadCausalLm(path, options);
+  const hub = hubProgress(session);
+  const path = reference.startsWith("hf:") ? await localPath(reference, hub) : reference;
+  if (Object.hasOwn(encoderFamilies, (await modelTypeOf(path)) ?? "")) {
+    const head = trainable && use.task ? { ...headLabels(use.task), seed } : {};
+    const encoder = await loadEncoder(path, { trainable, ...head });
+    return disposingOnFailure(encoder, () => openEncoder(encoder, reference, use));
+  }
+  const causal = await loadCausalLm(path, { trainable, hub, ...(tokenizer !== undefined && { tokenizer }) });
+  return disposingOnFailure(causal, () => openCausal(causal, reference, use));
+}
+
+function disposingOnFailure(model: CausalLm | Encoder, open: () => Opened): Opened {
   try {
-    return openCausal(causal, path, use);
+    return open();
   } catch (error) {
-    disposeModel(causal);
+    disposeModel(model);
     throw error;
   }
 }
-
-/** Whether a run's configuration is there and says the same as another one. */
-export async function isSameConfig(output: string, config: object): Promise<boolean> {
-  const text = await readFile(join(output, "config.json"), "utf8").catch(() => {
-    throw new ConfigError(`${output}: there is a model but no config.json of the run that made it.`);
-  });
-  const { output: _, ...found } = JSON.parse(text) as Record<string, unknown>;
-  const { output: __, ...wanted } = JSON.parse(JSON.stringify(config)) as Record<string, unknown>;
-  return JSON.stringify(sorted(found)) === JSON.stringify(sorted(wanted));
-}
-
-const sorted = (value: Record<string, unknown>): unknown =>
-  Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -12,7 +12,7 @@ import { hubProgress } from "./open-model.ts";
 import { pairLength, pairRows, type ReferredPair } from "./pair-batch.ts";
 
 /** SHA-256 over every parameter's name, shape and values: two models with one fingerprint give the same log-probabilities. */
-export async function modelFingerprint(model: CausalLm): Promise<string> {
+export async function modelFingerprint(model: Pick<CausalLm, "parameters">): Promise<string> {
   const hash = createHash("sha256");
   for (const name of [...model.parameters.keys()].sort()) {
     const tensor = model.parameters.get(name)!;
