@@ -14,6 +14,9 @@ export type { DistillationEvaluation } from "./distill/evaluate-distillation.ts"
 export type { MeasuredRow } from "./distill/measure-samples.ts";
 export { approach as approachTarget } from "./dpg/approach.ts";
 export { type DpgConfig, dpgSchema } from "./dpg/dpg-schema.ts";
+export { distil as distilRun } from "./kd/distil.ts";
+export type { KdEvaluation } from "./kd/evaluate-student.ts";
+export { type KdConfig, kdSchema } from "./kd/kd-schema.ts";
 export { main, program } from "./main.ts";
 export { align as alignRun } from "./runs/align.ts";
 export { fineTune as fineTuneRun } from "./runs/fine-tune.ts";

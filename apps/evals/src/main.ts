@@ -11,6 +11,15 @@ const recipes: Record<string, { usage: string; run(args: string[]): Promise<void
       "targets --task lexical|distributional|several|preference --model PATH [--tokenizer FILE] [--divergences a,b] [--baselines none,leave-one-out] [--seeds 1,2,3] [--steps N] [--output FOLDER]",
     run: runTargets,
   },
+  kd: {
+    usage:
+      "kd --set key=value… [--losses ce,forward-kl,reverse-kl,js,tvd,sinkhorn] [--vary sinkhorn.lambda=0.02,0.5]… [--seeds 1,2,3] [--output FOLDER]",
+    run: runKd,
+  },
+  modes: {
+    usage: "modes [--separations 4,8,16,24] [--seeds 1,2,3,4,5] [--steps N] [--output FOLDER]",
+    run: runModes,
+  },
 };
 
 const list = (text: string): string[] => text.split(",").filter(Boolean);
@@ -90,6 +99,55 @@ async function runTargets(args: string[]): Promise<void> {
     ...(values.tokenizer !== undefined && { tokenizer: values.tokenizer }),
   });
   console.log(targetsTable(rows));
+}
+
+async function runKd(args: string[]): Promise<void> {
+  const [{ distilVariants }, { kdTable }] = await Promise.all([
+    import("./kd/kd-recipe.ts"),
+    import("./kd/kd-table.ts"),
+  ]);
+  const { values } = parseArgs({
+    args,
+    options: {
+      set: { type: "string", multiple: true, default: [] },
+      losses: { type: "string", default: "ce,forward-kl,reverse-kl,js,tvd,sinkhorn" },
+      vary: { type: "string", multiple: true, default: [] },
+      seeds: { type: "string", default: "1,2,3" },
+      output: { type: "string", default: "runs/kd" },
+    },
+  });
+  const summary = await distilVariants({
+    output: values.output,
+    settings: values.set,
+    losses: list(values.losses),
+    vary: values.vary.map((text) => {
+      const cut = text.indexOf("=");
+      if (cut < 1) throw new Error(`--vary ${text}: write it as key=value,value.`);
+      return { key: text.slice(0, cut), values: list(text.slice(cut + 1)) };
+    }),
+    seeds: list(values.seeds).map(Number),
+  });
+  console.log(kdTable(summary));
+}
+
+async function runModes(args: string[]): Promise<void> {
+  const { modesTable, recoverModes } = await import("./kd/modes.ts");
+  const { values } = parseArgs({
+    args,
+    options: {
+      separations: { type: "string", default: "4,8,16,24" },
+      seeds: { type: "string", default: "1,2,3,4,5" },
+      steps: { type: "string", default: "400" },
+      output: { type: "string", default: "runs/modes" },
+    },
+  });
+  const result = await recoverModes({
+    output: values.output,
+    separations: list(values.separations).map(Number),
+    seeds: list(values.seeds).map(Number),
+    steps: Number(values.steps),
+  });
+  console.log(modesTable(result));
 }
 
 const [name = "", ...args] = process.argv.slice(2);

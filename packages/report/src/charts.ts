@@ -188,6 +188,26 @@ export function density(
   );
 }
 
+/** A matrix as squares, rows from the top, shades from 0 to the largest; empty when there is nothing to draw. */
+export function heatMap(
+  caption: string,
+  matrix: readonly (readonly number[])[],
+  [rows, columns]: readonly [string, string],
+): string {
+  const cells = matrix.flatMap((row, y) => row.map((value, x) => ({ x, y, value })));
+  if (cells.length === 0 || cells.some(({ value }) => !Number.isFinite(value))) return "";
+  return figure(caption, [Plot.cell(cells, { x: "x", y: "y", fill: "value", inset: 0 })], {
+    height: 380,
+    x: { label: columns, ticks: [] },
+    y: { label: rows, ticks: [] },
+    color: {
+      scheme: "blues",
+      domain: [0, Math.max(...cells.map(({ value }) => value), 1e-30)],
+      legend: false,
+    },
+  });
+}
+
 /** Which colour is which, once for all charts. */
 export const legend = (colours: Colours): string =>
   `<div class="legend">${[...colours].map(([name, colour]) => `<span><i style="background:${colour}"></i>${escapeHtml(name)}</span>`).join("")}</div>`;

@@ -50,3 +50,7 @@ figcaption { font-size: .85rem; font-weight: 600; margin-bottom: .3rem; } svg { 
 img.pixels { width: 100%; image-rendering: pixelated; display: block; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: .8rem; }
 `;
+
+/** One self-contained page: no script, no font, no picture from elsewhere. `notes` and `body` are HTML. */
+export const page = (title: string, notes: string, body: string): string =>
+  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(title)}</title><style>${style}</style></head><body><h1>${escapeHtml(title)}</h1><p class="notes">${notes}</p>${body}</body></html>\n`;

@@ -1,9 +1,19 @@
-export { thin } from "./charts.ts";
-export { escapeHtml } from "./html.ts";
+export {
+  type Colours,
+  coloursOf,
+  type FrontierPoint,
+  frontier,
+  legend,
+  lines,
+  type Point,
+  thin,
+} from "./charts.ts";
+export { escapeHtml, page, section, table } from "./html.ts";
 export { type ImageGridOptions, imageGrid } from "./image-grid.ts";
 export { type ReportOptions, renderReport } from "./render-report.ts";
 export type {
   Bin,
+  DistillationEvaluation,
   Estimated,
   Evaluation,
   GeneratorEvaluation,

@@ -1,7 +1,8 @@
 import { type Colours, coloursOf, legend, lines, type Point, plots, reliability } from "./charts.ts";
+import { distillationCurves, distillations, plans } from "./distillation-sections.ts";
 import { frontiers } from "./frontiers.ts";
 import { densities, measures, pictures, ratioCalibrations } from "./generator-sections.ts";
-import { escapeHtml, number, section, style, table } from "./html.ts";
+import { escapeHtml, number, page, section, table } from "./html.ts";
 import { divergenceOf, type Estimated, type Range, type RunData } from "./run-data.ts";
 import { groupName, groupRuns, overSeeds, pooledBins, seedsOfAPoint } from "./run-groups.ts";
 import { samples } from "./samples-table.ts";
@@ -217,8 +218,19 @@ export function renderReport(
     section("Images", pictures(runs)),
     section("Densities", densities(runs)),
     section(
+      "Distillation",
+      distillations(runs),
+      "Means over the runs of a loss that differ in their seed alone, ± half of the 95 % interval; of one run the interval over items. Brackets: the teacher.",
+    ),
+    section("Distillation as it went", distillationCurves(runs, byRun)),
+    section(
+      "Transport plans",
+      plans(runs),
+      "Rows are the student's points, columns the teacher's: held-out examples, or tokens that answer. A plan along the diagonal moves each point to its own.",
+    ),
+    section(
       "Summary",
-      runs.some(({ evaluation }) => evaluation.generator) ? "" : summary(runs),
+      runs.some(({ evaluation }) => evaluation.generator ?? evaluation.distillation) ? "" : summary(runs),
       "Brackets are 95 % intervals, ± half of one. Likelihood accuracy ranks the two answers by the model's own log-probabilities, reward accuracy by the implicit reward, which the reference has none of.",
     ),
     section("Over seeds", seeds(runs), "Means over seeds; ± is half of Student's 95 % interval over them."),
@@ -247,5 +259,7 @@ export function renderReport(
     section("Data", report ? `<pre>${escapeHtml(report)}</pre>` : ""),
     section("What differs between the runs", differences(runs)),
   ].join("");
-  return `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(title)}</title><style>${style}</style></head><body><h1>${escapeHtml(title)}</h1><p class="notes">${runs.length} runs: ${escapeHtml(runs.map(({ name }) => name).join(", "))}${notes.length > 0 ? `<br>${escapeHtml(notes.join("; "))}` : ""}</p>${body}</body></html>\n`;
+  const warnings = notes.length > 0 ? `<br>${escapeHtml(notes.join("; "))}` : "";
+  const names = escapeHtml(runs.map(({ name }) => name).join(", "));
+  return page(title, `${runs.length} runs: ${names}${warnings}`, body);
 }

@@ -49,7 +49,18 @@ export interface GeneratorEvaluation {
   points?: { name: string; points: number[][] }[];
 }
 
+/** What `fdiv kd` writes of a student. */
+export interface DistillationEvaluation {
+  task?: { name: string; split: string; items: number };
+  student?: Record<string, Range>;
+  teacher?: Record<string, Range>;
+  nearness?: Record<string, number>;
+  heldOut?: Record<string, number>;
+  plan?: { lambda: number; plan: number[][]; cost: number[][] };
+}
+
 export interface Evaluation {
+  distillation?: DistillationEvaluation;
   generator?: GeneratorEvaluation;
   reward?: Range;
   entropy?: Range;

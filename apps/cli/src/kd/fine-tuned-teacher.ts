@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { ConfigError } from "../config/config-file.ts";
+import { ConfigError, checkConfig } from "../config/config-file.ts";
 import { isFinished } from "../runs/training-run.ts";
 import type { Session } from "../session.ts";
 import type { distil } from "./distil.ts";
-import type { KdConfig } from "./kd-schema.ts";
+import { type KdConfig, kdSchema } from "./kd-schema.ts";
 
 const sorted = ({ output: _, ...config }: Record<string, unknown>): string =>
   JSON.stringify(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -18,29 +18,29 @@ async function isSameConfig(output: string, config: object): Promise<boolean> {
   return sorted(JSON.parse(text)) === sorted(JSON.parse(JSON.stringify(config)));
 }
 
-/** The configuration of the teacher's own run. */
+/** The configuration of the teacher's own run: the same whatever its students learn by. */
 function teacherConfig(config: KdConfig): KdConfig {
-  const { teacher, output } = config;
+  const { teacher, output, task, data } = config;
+  const { schedule, warmup, weightDecay, beta1, beta2, epsilon, gradientClip } = config;
+  const { checkpointEvery, keep, restoreBest, dtype } = config;
   const { fineTune, model, tokenizer } = teacher!;
-  const {
-    teacher: _,
-    steps: __,
-    patience: ___,
-    microBatchTokens: ____,
-    evaluateEvery: _____,
-    ...rest
-  } = config;
-  return {
-    ...rest,
-    student: { model, ...(tokenizer !== undefined && { tokenizer }) },
-    loss: "ce",
-    onPolicy: 0,
-    epochs: fineTune!.epochs,
-    learningRate: fineTune!.learningRate,
-    batchSize: fineTune!.batchSize,
-    seed: fineTune!.seed,
-    output: fineTune!.output ?? join(output, "teacher"),
-  };
+  return checkConfig(
+    kdSchema,
+    {
+      ...(task && { task }),
+      ...(data && { data }),
+      student: { model, ...(tokenizer !== undefined && { tokenizer }) },
+      loss: "ce",
+      ...{ schedule, warmup, weightDecay, beta1, beta2, epsilon, gradientClip },
+      ...{ checkpointEvery, keep, restoreBest, dtype },
+      epochs: fineTune!.epochs,
+      learningRate: fineTune!.learningRate,
+      batchSize: fineTune!.batchSize,
+      seed: fineTune!.seed,
+      output: fineTune!.output ?? join(output, "teacher"),
+    },
+    "teacher.fineTune",
+  );
 }
 
 /**

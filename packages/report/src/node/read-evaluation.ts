@@ -1,4 +1,11 @@
-import type { Bin, Estimated, Evaluation, GeneratorEvaluation, Range } from "../run-data.ts";
+import type {
+  Bin,
+  DistillationEvaluation,
+  Estimated,
+  Evaluation,
+  GeneratorEvaluation,
+  Range,
+} from "../run-data.ts";
 
 const isRecord = (value: unknown): value is Record<string, unknown> =>
   value !== null && typeof value === "object" && !Array.isArray(value);
@@ -73,7 +80,46 @@ function generator(value: unknown): GeneratorEvaluation | undefined {
   return fits ? (value as GeneratorEvaluation) : undefined;
 }
 
+const mostPoints = 256;
+
+function matrix(value: unknown): number[][] | undefined {
+  if (!Array.isArray(value) || value.length > mostPoints) return undefined;
+  const isRow = (row: unknown): boolean =>
+    Array.isArray(row) && row.length <= mostPoints && row.every((one) => typeof one === "number");
+  return value.every(isRow) ? (value as number[][]) : undefined;
+}
+
+/** Intervals by the name of a metric. */
+function ranges(value: unknown): Record<string, Range> | undefined {
+  if (!isRecord(value)) return undefined;
+  const entries = Object.entries(value).map(([name, one]) => [name, range(one)] as const);
+  return entries.every(([, one]) => one !== undefined)
+    ? (Object.fromEntries(entries) as Record<string, Range>)
+    : undefined;
+}
+
+/** A student's part, each piece that has the shape that is shown. */
+function distillation(value: unknown): DistillationEvaluation | undefined {
+  if (!isRecord(value)) return undefined;
+  const { task, plan } = value;
+  const [moved, cost] = isRecord(plan) ? [matrix(plan.plan), matrix(plan.cost)] : [];
+  const lambda = isRecord(plan) ? numberOf(plan.lambda) : undefined;
+  const [student, teacher] = [ranges(value.student), ranges(value.teacher)];
+  const [nearness, heldOut] = [numericRecord(value.nearness), numericRecord(value.heldOut)];
+  return {
+    ...(isRecord(task) && {
+      task: { name: String(task.name), split: String(task.split), items: Number(task.items) },
+    }),
+    ...(student && { student }),
+    ...(teacher && { teacher }),
+    ...(nearness && { nearness }),
+    ...(heldOut && { heldOut }),
+    ...(moved && cost && lambda !== undefined && { plan: { lambda, plan: moved, cost } }),
+  };
+}
+
 const parts: { [K in keyof Evaluation]-?: (value: unknown) => Evaluation[K] } = {
+  distillation,
   generator,
   reward: range,
   entropy: range,
