@@ -1,2 +1,6 @@
+export { gradientVarianceTable, relativeGradientDeviation } from "./distill/gradient-variance.ts";
+export { digits, fashion, type ImagesOptions, images, variants } from "./distill/images.ts";
+export { type MixturesOptions, mixtures } from "./distill/mixtures.ts";
+export { averages, type SweepRow, type SweepRun, sweep, sweepTable } from "./distill/sweep.ts";
 export { type FrontierOptions, type FrontierPoint, frontier } from "./frontier.ts";
 export { approachTargets, type TargetsOptions, type TargetsRow, targetsTable } from "./targets.ts";

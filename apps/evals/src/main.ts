@@ -20,6 +20,16 @@ const recipes: Record<string, { usage: string; run(args: string[]): Promise<void
     usage: "modes [--separations 4,8,16,24] [--seeds 1,2,3,4,5] [--steps N] [--output FOLDER]",
     run: runModes,
   },
+  "distill-mixtures": {
+    usage:
+      "distill-mixtures [--settings 'three modes,ring'] [--divergences a,b] [--ratios samples,discriminator] [--seeds 1,2,3] [--steps N] [--output FOLDER]",
+    run: runMixtures,
+  },
+  "distill-images": {
+    usage:
+      "distill-images [--data digits|fashion] [--fashion FOLDER | --images FILE --labels FILE] [--size 14|28] [--variants a,b] [--seeds 1,2,3] [--teacher-steps N] [--steps N] [--output FOLDER]",
+    run: runImages,
+  },
 };
 
 const list = (text: string): string[] => text.split(",").filter(Boolean);
@@ -148,6 +158,86 @@ async function runModes(args: string[]): Promise<void> {
     steps: Number(values.steps),
   });
   console.log(modesTable(result));
+}
+
+async function runMixtures(args: string[]): Promise<void> {
+  const { mixtures, mixtureSettings } = await import("./distill/mixtures.ts");
+  const { values } = parseArgs({
+    args,
+    options: {
+      settings: { type: "string", default: mixtureSettings.join(",") },
+      divergences: {
+        type: "string",
+        default: "reverse-kl,forward-kl,jensen-shannon,squared-hellinger,jeffreys,softened-reverse-kl",
+      },
+      ratios: { type: "string", default: "samples,discriminator" },
+      seeds: { type: "string", default: "1,2,3" },
+      steps: { type: "string", default: "900" },
+      output: { type: "string", default: "runs/distill-mixtures" },
+    },
+  });
+  const settings = list(values.settings);
+  const unknown = settings.find((setting) => !mixtureSettings.includes(setting));
+  if (unknown) throw new Error(`--settings ${unknown}: there are ${mixtureSettings.join(", ")}.`);
+  console.log(
+    await mixtures({
+      settings,
+      divergences: list(values.divergences),
+      ratios: list(values.ratios),
+      seeds: list(values.seeds).map(Number),
+      steps: Number(values.steps),
+      output: values.output,
+    }),
+  );
+}
+
+async function runImages(args: string[]): Promise<void> {
+  const { digits, fashion, images, variants } = await import("./distill/images.ts");
+  const { values } = parseArgs({
+    args,
+    options: {
+      data: { type: "string", default: "digits" },
+      fashion: { type: "string" },
+      images: { type: "string" },
+      labels: { type: "string" },
+      size: { type: "string", default: "14" },
+      channels: { type: "string", default: "16,32" },
+      variants: { type: "string", default: Object.keys(variants).join(";") },
+      seeds: { type: "string", default: "1,2,3" },
+      limit: { type: "string" },
+      "teacher-steps": { type: "string", default: "3000" },
+      steps: { type: "string", default: "1500" },
+      "batch-size": { type: "string", default: "64" },
+      samples: { type: "string", default: "2000" },
+      output: { type: "string", default: "runs/distill-images" },
+    },
+  });
+  const known = { digits, fashion: () => fashion(values.fashion) };
+  if (values.images === undefined && !Object.hasOwn(known, values.data))
+    throw new Error(`--data ${values.data}: there are digits and fashion, or --images and --labels.`);
+  if ((values.images === undefined) !== (values.labels === undefined))
+    throw new Error("--images and --labels go together.");
+  const files =
+    values.images !== undefined
+      ? { images: values.images, labels: values.labels! }
+      : known[values.data as keyof typeof known]();
+  console.log(
+    await images({
+      name: `${values.data}-${values.size}`,
+      files,
+      size: Number(values.size),
+      blockChannels: list(values.channels).map(Number),
+      teacherSteps: Number(values["teacher-steps"]),
+      steps: Number(values.steps),
+      batchSize: Number(values["batch-size"]),
+      samples: Number(values.samples),
+      seeds: list(values.seeds).map(Number),
+      // Names of variants have commas in them.
+      variants: values.variants.split(";").filter(Boolean),
+      ...(values.limit !== undefined && { limit: Number(values.limit) }),
+      output: values.output,
+    }),
+  );
 }
 
 const [name = "", ...args] = process.argv.slice(2);

@@ -59,7 +59,7 @@ export interface DistilOptions {
   gradientPenalty?: GradientPenaltyOptions;
   /** Levels at which distributions are matched and discriminated; default karrasUniformNoise(). */
   noise?: NoiseDistribution;
-  /** Levels at which the fake denoiser learns; default logNormalNoise(). */
+  /** Levels at which the fake denoiser learns; default the same, as in the official code. */
   fakeNoise?: NoiseDistribution;
   sigmaData?: number;
   schedule?: UpdateScheduleOptions;

@@ -14,7 +14,7 @@ import { edmLoss } from "./edm.ts";
 import { ema } from "./ema.ts";
 import { approximateGradientPenalty, exactGradientPenalty } from "./gradient-penalty.ts";
 import { gradientsOf, learner } from "./learner.ts";
-import { karrasUniformNoise, logNormalNoise } from "./noise-distribution.ts";
+import { karrasUniformNoise } from "./noise-distribution.ts";
 import { addNoise } from "./noise-level.ts";
 import { type RatioNormaliserState, ratioNormaliser } from "./ratio-normaliser.ts";
 import { type Snapshot, saveTensors, tensorsUnder } from "./snapshot.ts";
@@ -59,7 +59,8 @@ export function distil(options: DistilOptions): Distillation {
     discriminatorWeight = 1,
     optimizers = {},
   } = options;
-  const { noise = karrasUniformNoise(), fakeNoise = logNormalNoise(), latentShape } = options;
+  const { noise = karrasUniformNoise(), latentShape } = options;
+  const { fakeNoise = noise } = options;
   const adversarialWeight = options.adversarialWeight ?? (discriminator ? 0.001 : 0);
   const sigmaData = options.sigmaData === undefined ? {} : { sigmaData: options.sigmaData };
   const phaseOf = updateSchedule(options.schedule);

@@ -1,64 +1,9 @@
 import { z } from "zod";
+import { dataSchema } from "./data-schema.ts";
 
 const count = z.int().positive();
 const positive = z.number().positive();
 const pair = z.tuple([z.number(), z.number()]);
-
-const component = z.strictObject({
-  weight: positive.optional(),
-  mean: z.array(z.number()).min(1),
-  covariance: z
-    .union([positive, z.array(z.number()), z.array(z.array(z.number()))])
-    .describe("One variance, one an axis, or the matrix."),
-});
-
-/** A law whose density and scores are known at every noise level. */
-const mixture = z
-  .strictObject({
-    ring: z
-      .strictObject({ modes: count, radius: positive, deviation: positive })
-      .optional()
-      .describe("Equal modes on a circle."),
-    grid: z
-      .strictObject({ side: count, spacing: positive, deviation: positive })
-      .optional()
-      .describe("side × side equal modes."),
-    components: z.array(component).min(1).optional(),
-  })
-  .refine(
-    (kinds) => Object.values(kinds).filter((value) => value !== undefined).length === 1,
-    "one of ring, grid, components is due.",
-  );
-
-const data = z
-  .strictObject({
-    images: z
-      .string()
-      .optional()
-      .describe("An IDX or .npy file (.gz too), or a folder of PNG and JPEG whose subfolders are classes."),
-    labels: z.string().optional().describe("Class numbers of an array file's images: IDX or .npy."),
-    points: z.string().optional().describe("A .npy file of floats [count, dimensions]."),
-    mixture: mixture.optional(),
-    size: count.optional().describe("Height and width to bring images to, by area averaging."),
-    channels: z
-      .union([z.literal(1), z.literal(3)])
-      .optional()
-      .describe("Of a folder's images."),
-    range: pair.optional().describe("What the lowest and highest value of float images mean; [-1, 1]."),
-    limit: count.optional().describe("Use only so many examples."),
-    flip: z.boolean().default(false).describe("Mirror half of the images left to right."),
-  })
-  .refine(
-    ({ images, points, mixture: law }) =>
-      [images, points, law].filter((value) => value !== undefined).length === 1,
-    "one of images, points, mixture is due.",
-  )
-  .refine(
-    ({ images, labels, size, channels, range, flip }) =>
-      images !== undefined ||
-      ([labels, size, channels, range].every((value) => value === undefined) && !flip),
-    "labels, size, channels, range and flip are for images.",
-  );
 
 const noise = z
   .strictObject({
@@ -101,6 +46,37 @@ const ema = z.union([
   z.literal(false),
 ]);
 
+const training = z.strictObject({
+  net: z
+    .strictObject({
+      kind: z.enum(["auto", "unet", "mlp"]).default("auto"),
+      blockChannels: z.array(count).min(1).default([32, 64, 64]).describe("Of a U-Net's levels."),
+      layersPerBlock: count.default(1),
+      attentionLevels: z
+        .int()
+        .min(0)
+        .default(1)
+        .describe("Levels that attend, from the lowest resolution up."),
+      normGroups: count.default(8),
+      headSize: count.default(32),
+      hidden: count.default(128).describe("Of an MLP."),
+      layers: count.default(3).describe("Of an MLP."),
+    })
+    .prefault({}),
+  sigmaData: positive.optional().describe("The data's root mean square, measured when absent."),
+  steps: count.default(4000),
+  batchSize: count.default(64),
+  noise: noise.default({ kind: "log-normal" }),
+  optimizer: optimizer(1e-3),
+  ema: ema.default({ kind: "power", width: 0.1 }),
+  dropLabels: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.1)
+    .describe("Share of labels left out in training, so that guidance has something to move away from."),
+});
+
 const teacher = z
   .strictObject({
     model: z
@@ -110,36 +86,13 @@ const teacher = z
     exact: z
       .boolean()
       .default(false)
-      .describe("Use the mixture's exact denoiser; the trained one only starts student and fake denoiser."),
-    net: z
-      .strictObject({
-        kind: z.enum(["auto", "unet", "mlp"]).default("auto"),
-        blockChannels: z.array(count).min(1).default([32, 64, 64]).describe("Of a U-Net's levels."),
-        layersPerBlock: count.default(1),
-        attentionLevels: z
-          .int()
-          .min(0)
-          .default(1)
-          .describe("Levels that attend, from the lowest resolution up."),
-        normGroups: count.default(8),
-        headSize: count.default(32),
-        hidden: count.default(128).describe("Of an MLP."),
-        layers: count.default(3).describe("Of an MLP."),
-      })
-      .prefault({}),
-    sigmaData: positive.optional().describe("The data's root mean square, measured when absent."),
-    steps: count.default(4000),
-    batchSize: count.default(64),
-    noise: noise.default({ kind: "log-normal" }),
-    optimizer: optimizer(1e-3),
-    ema: ema.default({ kind: "power", width: 0.1 }),
-    dropLabels: z
-      .number()
-      .min(0)
-      .max(1)
-      .default(0.1)
-      .describe("Share of labels left out in training, so that guidance has something to move away from."),
+      .describe("Use the mixture's exact denoiser; the net only starts student and fake denoiser."),
+    train: training.optional().describe("How a teacher is trained where no model is given."),
   })
+  .refine(
+    ({ model, train }) => model === undefined || train === undefined,
+    "train is for a teacher that is trained; a model is given.",
+  )
   .prefault({})
   .describe("The diffusion model to distil.");
 
@@ -161,35 +114,46 @@ const ratio = z
       .describe(
         "samples: the mixture's exact density over that of fresh samples of the generator with noise; none: reverse KL without a discriminator.",
       ),
-    samples: count.default(1024).describe("Fresh samples that the generator's density is the mean over."),
-    logitClamp: positive.default(10),
-    range: pair.default([0.1, 20]),
-    normaliser: normaliser.default({ bins: 10, scale: "linear", decay: 0.9 }),
+    samples: count
+      .optional()
+      .describe("Of the source samples: how many the generator's density is the mean over; 1024."),
+    logitClamp: positive.optional().describe("Of the discriminator; 10."),
+    range: pair.optional().describe("Ratios of the discriminator are cut to it; [0.1, 20]."),
+    normaliser: normaliser
+      .optional()
+      .describe("Running means by noise bin that the discriminator's ratios are divided by; false for none."),
   })
+  .refine(
+    ({ source, samples }) => source === "samples" || samples === undefined,
+    "samples is for the source samples.",
+  )
+  .refine(
+    ({ source, logitClamp, range, normaliser: bins }) =>
+      source === "discriminator" || [logitClamp, range, bins].every((value) => value === undefined),
+    "logitClamp, range and normaliser are for the source discriminator.",
+  )
   .prefault({})
   .describe("Where the density ratio comes from.");
 
-const discriminator = z
-  .strictObject({
-    over: z
-      .enum(["teacher", "fake"])
-      .default("teacher")
-      .describe(
-        "Whose features its heads read: the frozen teacher's (f-distill) or the fake denoiser's (DMD2).",
-      ),
-    features: z
-      .array(z.int())
-      .min(1)
-      .default([-1])
-      .describe("Which features get a head; negative ones count from the end, the middle of a U-Net."),
-    hidden: count.default(64),
-    weight: z.number().min(0).default(1),
-    gradientPenalty: z
-      .strictObject({ kind: z.enum(["exact", "approximate"]), weight: positive, step: positive.optional() })
-      .optional()
-      .describe("R1."),
-  })
-  .prefault({});
+const discriminator = z.strictObject({
+  over: z
+    .enum(["teacher", "fake"])
+    .default("teacher")
+    .describe(
+      "Whose features its heads read: the frozen teacher's (f-distill) or the fake denoiser's (DMD2).",
+    ),
+  features: z
+    .array(z.int())
+    .min(1)
+    .default([-1])
+    .describe("Which features get a head; negative ones count from the end, the middle of a U-Net."),
+  hidden: count.default(64),
+  weight: z.number().min(0).default(1),
+  gradientPenalty: z
+    .strictObject({ kind: z.enum(["exact", "approximate"]), weight: positive, step: positive.optional() })
+    .optional()
+    .describe("R1."),
+});
 
 const evaluation = z
   .strictObject({
@@ -222,7 +186,7 @@ const evaluation = z
 export const distillSchema = z
   .strictObject({
     $schema: z.string().optional(),
-    data,
+    data: dataSchema,
     conditional: z.boolean().default(false).describe("Generate by class; the data must have labels."),
     teacher,
     divergence: z
@@ -232,9 +196,13 @@ export const distillSchema = z
         "reverse-kl is DMD2; forward-kl, squared-hellinger, jeffreys, softened-reverse-kl, alpha:α, …",
       ),
     ratio,
-    discriminator,
+    discriminator: discriminator.optional(),
     matchingWeight: z.number().min(0).default(1).describe("0 leaves the adversarial term alone."),
-    adversarialWeight: z.number().min(0).default(0.001),
+    adversarialWeight: z
+      .number()
+      .min(0)
+      .optional()
+      .describe("Of softplus(-logit) in the generator's loss; 0.001 with a discriminator."),
     guidance: z
       .strictObject({ scale: z.number(), interval: pair.optional() })
       .optional()
@@ -249,7 +217,7 @@ export const distillSchema = z
     noise: noise
       .optional()
       .describe("Levels that are matched; karras-uniform over the teacher's when absent."),
-    fakeNoise: noise.default({ kind: "log-normal" }).describe("Levels at which the fake denoiser learns."),
+    fakeNoise: noise.optional().describe("Levels at which the fake denoiser learns; the same when absent."),
     sigmaMax: positive.optional().describe("The student's input level; the teacher's highest when absent."),
     scale: z.enum(["mean-absolute", "score"]).default("mean-absolute"),
     balance: z.boolean().default(true).describe("Divide weights by their mean over the batch."),
@@ -271,9 +239,21 @@ export const distillSchema = z
     seed: z.int().min(0).default(0),
     output: z.string().describe("The run directory to make."),
   })
+  .refine(
+    ({ ratio: { source }, ...given }) => source === "discriminator" || given.discriminator === undefined,
+    "discriminator: ratio.source is not discriminator.",
+  )
   .describe("fdiv distill: a one-step generator from a diffusion teacher under any f-divergence");
 
 export type DistillConfig = z.infer<typeof distillSchema>;
 export type NoiseConfig = z.infer<typeof noise>;
 export type OptimizerConfig = DistillConfig["optimizers"]["generator"];
 export type EmaConfig = z.infer<typeof ema>;
+
+/** How a teacher is trained, defaults and all. */
+export const trainingOf = ({ teacher: { train } }: DistillConfig): z.infer<typeof training> =>
+  train ?? training.parse({});
+
+/** The discriminator's settings, defaults and all. */
+export const discriminatorOf = ({ discriminator: given }: DistillConfig): z.infer<typeof discriminator> =>
+  given ?? discriminator.parse({});

@@ -10,7 +10,7 @@ import { writeDurably } from "@fdiv/trainer/node";
 import { mebibytes } from "../runs/open-model.ts";
 import type { Session } from "../session.ts";
 import { type DistillData, openData } from "./distill-data.ts";
-import type { DistillConfig } from "./distill-schema.ts";
+import { type DistillConfig, trainingOf } from "./distill-schema.ts";
 import { drawStudent } from "./draw-samples.ts";
 import { evaluateDistillation, writeGrid } from "./evaluate-distillation.ts";
 import { wantsClassifier } from "./feature-extractors.ts";
@@ -67,7 +67,7 @@ async function checked(config: DistillConfig, data: DistillData): Promise<string
     const { teacher, steps, batchSize, divergence, output } = config;
     return [
       `${Number.isFinite(data.size) ? `${data.size} ` : ""}${data.kind} of [${data.shape}]${data.classes > 0 ? `, ${data.classes} classes` : ""}`,
-      `${teacher.model === undefined ? `a teacher of ${countParameters(net.parameters)} parameters, trained for ${teacher.steps} steps of ${teacher.batchSize}` : `the teacher ${teacher.model}, ${countParameters(net.parameters)} parameters`}`,
+      `${teacher.model === undefined ? `a teacher of ${countParameters(net.parameters)} parameters, trained for ${trainingOf(config).steps} steps of ${trainingOf(config).batchSize}` : `the teacher ${teacher.model}, ${countParameters(net.parameters)} parameters`}`,
       `${steps} steps of ${batchSize} under ${divergence}, from σ = ${cast.sigmaMax}, into ${output}`,
     ].join("; ");
   } finally {

@@ -12,7 +12,7 @@ import { loadDenoiser } from "@fdiv/models/node";
 import type * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../config/config-file.ts";
 import type { DistillData } from "./distill-data.ts";
-import type { DistillConfig } from "./distill-schema.ts";
+import { type DistillConfig, discriminatorOf, trainingOf } from "./distill-schema.ts";
 import { emaOf, learnerOf, noiseOf } from "./options-of.ts";
 import { sampledLogRatio } from "./sampled-log-ratio.ts";
 
@@ -28,18 +28,20 @@ export function measuredSigmaData(data: DistillData): number {
 }
 
 /** A fresh net as the configuration describes it, for this data. */
-export function createNet({ teacher, conditional, seed }: DistillConfig, data: DistillData): Net {
+export function createNet(config: DistillConfig, data: DistillData): Net {
+  const { conditional, seed } = config;
+  const train = trainingOf(config);
   const { kind, blockChannels, layersPerBlock, attentionLevels, normGroups, headSize, hidden, layers } =
-    teacher.net;
-  const sigmaData = teacher.sigmaData ?? Number(measuredSigmaData(data).toPrecision(3));
+    train.net;
+  const sigmaData = train.sigmaData ?? Number(measuredSigmaData(data).toPrecision(3));
   const labels = conditional ? data.classes : 0;
   if (kind === "mlp" || (kind === "auto" && data.kind === "points")) {
     if (data.kind === "images")
-      throw new ConfigError("teacher.net.kind: mlp is for points; images take a unet.");
+      throw new ConfigError("teacher.train.net.kind: mlp is for points; images take a unet.");
     return createMlpDenoiser({ dimensions: data.shape[0]!, hidden, layers, labels, sigmaData, seed });
   }
   if (data.kind === "points")
-    throw new ConfigError("teacher.net.kind: unet is for images; points take an mlp.");
+    throw new ConfigError("teacher.train.net.kind: unet is for images; points take an mlp.");
   const [height, width, channels] = data.shape as [number, number, number];
   return createUnetDenoiser({
     channels,
@@ -112,7 +114,7 @@ export function castOf(config: DistillConfig, net: Net, data: DistillData): Cast
   const student = copyNet(net);
   const fake = copyNet(net);
   const noise = noiseOf(config.noise ?? { kind: "karras-uniform" }, [net.range[0], sigmaMax]);
-  const { over, features, hidden, weight, gradientPenalty } = config.discriminator;
+  const { over, features, hidden, weight, gradientPenalty } = discriminatorOf(config);
   const judges = ratio.source === "discriminator";
   const discriminator = judges
     ? discriminatorHeads(over === "teacher" ? net : fake, { features, hidden, seed: `heads ${config.seed}` })
@@ -137,11 +139,14 @@ export function castOf(config: DistillConfig, net: Net, data: DistillData): Cast
     ...(judges
       ? { data: data.source({ conditional }) }
       : conditional && { conditions: (stream, count) => drawnLabels(data, stream, count) }),
+    ...(config.adversarialWeight !== undefined && { adversarialWeight: config.adversarialWeight }),
     ...(discriminator && {
       discriminator,
-      ratio: { logitClamp: ratio.logitClamp, range: ratio.range },
-      normaliser,
-      adversarialWeight: config.adversarialWeight,
+      ratio: {
+        ...(ratio.logitClamp !== undefined && { logitClamp: ratio.logitClamp }),
+        ...(ratio.range && { range: ratio.range }),
+      },
+      ...(normaliser !== undefined && { normaliser }),
       discriminatorWeight: weight,
       ...(gradientPenalty && {
         gradientPenalty: {
@@ -153,14 +158,14 @@ export function castOf(config: DistillConfig, net: Net, data: DistillData): Cast
     }),
     ...(ratio.source === "samples" && {
       exactLogRatio: sampledLogRatio(data, generator, {
-        samples: ratio.samples,
+        samples: ratio.samples ?? 1024,
         seed: config.seed,
         conditional,
       }),
     }),
     matchingWeight: config.matchingWeight,
     noise,
-    fakeNoise: noiseOf(config.fakeNoise, [net.range[0], sigmaMax]),
+    ...(config.fakeNoise && { fakeNoise: noiseOf(config.fakeNoise, [net.range[0], sigmaMax]) }),
     sigmaData: sigmaDataOf(net),
     schedule: config.schedule,
     balance: config.balance,

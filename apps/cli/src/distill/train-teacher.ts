@@ -6,7 +6,7 @@ import { saveDenoiser } from "@fdiv/models/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Session } from "../session.ts";
 import type { DistillData } from "./distill-data.ts";
-import type { DistillConfig } from "./distill-schema.ts";
+import { type DistillConfig, trainingOf } from "./distill-schema.ts";
 import { createNet, type Net, openNet, sigmaDataOf } from "./nets.ts";
 import { emaOf, learnerOf, noiseOf } from "./options-of.ts";
 import { openSnapshotRun, takeSteps } from "./snapshot-store.ts";
@@ -37,23 +37,24 @@ export async function obtainTeacher(
   const folder = teacherFolder(output);
   if (resume && finished(folder)) return openNet({ ...config, teacher: { ...teacher, model: folder } }, data);
   const net = createNet(config, data);
-  const { steps, batchSize } = teacher;
-  const optimizer = learnerOf(teacher.optimizer, steps);
-  const training: DenoiserTraining = trainDenoiser({
+  const training = trainingOf(config);
+  const { steps, batchSize } = training;
+  const optimizer = learnerOf(training.optimizer, steps);
+  const run: DenoiserTraining = trainDenoiser({
     denoiser: net,
-    data: data.source({ conditional, dropLabels: teacher.dropLabels }),
+    data: data.source({ conditional, dropLabels: training.dropLabels }),
     steps,
     batchSize,
-    noise: noiseOf(teacher.noise, net.range),
+    noise: noiseOf(training.noise, net.range),
     sigmaData: sigmaDataOf(net),
     optimizer,
-    ...emaOf(teacher.ema),
+    ...emaOf(training.ema),
     seed,
     patience: config.patience,
   });
   const directory = join(output, "teacher");
-  const described = { ...teacher, sigmaData: sigmaDataOf(net), conditional, seed, data: config.data };
-  const run = await openSnapshotRun({
+  const described = { ...training, sigmaData: sigmaDataOf(net), conditional, seed, data: config.data };
+  const directoryRun = await openSnapshotRun({
     directory,
     config: described,
     fingerprint: createHash("sha256")
@@ -65,9 +66,9 @@ export async function obtainTeacher(
   });
   try {
     await takeSteps({
-      run,
-      what: { ...training, [Symbol.asyncIterator]: () => training[Symbol.asyncIterator]() },
-      from: await run.restore(training),
+      run: directoryRun,
+      what: run,
+      from: await directoryRun.restore(run),
       steps,
       batchSize,
       label: "teacher",
@@ -75,20 +76,20 @@ export async function obtainTeacher(
       figures: ({ loss, gradientNorm, iteration }) => ({
         loss,
         gradientNorm,
-        learningRate: teacher.optimizer.learningRate * optimizer.schedule!(iteration),
+        learningRate: training.optimizer.learningRate * optimizer.schedule!(iteration),
       }),
       session,
       output,
     });
-    if (training.ema) assignAverages(net, training.ema.parameters);
+    if (run.ema) assignAverages(net, run.ema.parameters);
     await saveDenoiser(net, folder);
     return net;
   } catch (error) {
     net.dispose();
-    await run.store.failure(error);
+    await directoryRun.store.failure(error);
     throw error;
   } finally {
-    training.dispose();
-    await run.store.close();
+    run.dispose();
+    await directoryRun.store.close();
   }
 }

@@ -1,0 +1,225 @@
+import "@tensorflow/tfjs";
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { oneStepGenerator } from "@fdiv/distill";
+import { loadDenoiser } from "@fdiv/models/node";
+import { random } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { commandEnvironment, commandLine, fdiv } from "../command-line.testing.ts";
+
+let place: string;
+const flags = (settings: readonly string[]) => settings.flatMap((setting) => ["--set", setting]);
+const rowsOf = async (run: string): Promise<Record<string, number>[]> =>
+  (await readFile(join(run, "metrics.jsonl"), "utf8"))
+    .trim()
+    .split("\n")
+    .filter((line) => line.endsWith("}"))
+    .map((line) => JSON.parse(line));
+
+/** Bars in two directions, by class: 120 images of 4 × 4 as IDX. */
+async function saveBars(): Promise<void> {
+  const count = 120;
+  const header = (shape: number[]) => {
+    const bytes = Buffer.alloc(4 + 4 * shape.length);
+    bytes.set([0, 0, 8, shape.length]);
+    shape.forEach((n, axis) => {
+      bytes.writeUInt32BE(n, 4 + 4 * axis);
+    });
+    return bytes;
+  };
+  const pixels = Buffer.alloc(count * 16);
+  for (let i = 0; i < count; i++)
+    for (let k = 0; k < 16; k++) {
+      const along = i % 2 === 0 ? k % 4 : Math.floor(k / 4);
+      pixels[i * 16 + k] = along === Math.floor(i / 2) % 4 ? 230 : 20;
+    }
+  await writeFile(join(place, "bars"), Buffer.concat([header([count, 4, 4]), pixels]));
+  const labels = Buffer.from(Array.from({ length: count }, (_, i) => i % 2));
+  await writeFile(join(place, "labels"), Buffer.concat([header([count]), labels]));
+}
+
+const images = () => [
+  `data.images=${join(place, "bars")}`,
+  `data.labels=${join(place, "labels")}`,
+  "teacher.train={ net: { blockChannels: [8], normGroups: 4, headSize: 8 }, steps: 12, batchSize: 8 }",
+  "discriminator.hidden=8",
+  "steps=14",
+  "batchSize=6",
+  "schedule.generatorEvery=3",
+  "checkpointEvery=4",
+  "previewEvery=5",
+  "evaluation={ samples: 24, teacherSteps: [3], classifier: { steps: 8, batchSize: 16, blockChannels: [8], features: 4 } }",
+];
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+  place = await mkdtemp(join(tmpdir(), "fdiv-distill-"));
+  await saveBars();
+});
+
+describe("fdiv distill on images", () => {
+  it("trains, distils, measures and reports, killed and resumed as if nothing had been", async () => {
+    const [straight, killed] = [join(place, "straight"), join(place, "killed")];
+    const settings = (output: string) =>
+      flags([...images(), "conditional=true", "guidance.scale=1.5", "divergence=js", `output=${output}`]);
+    const whole = await fdiv("distill", ...settings(straight));
+    expect(whole.err).toMatch(/120 images of \[4,4,1\], 2 classes; a teacher of \d+ parameters[\s\S]*done: /);
+    expect(whole.code).toBe(0);
+
+    const stage = async (ready: () => Promise<boolean>, signal: "SIGKILL" | "SIGINT", resume: boolean) => {
+      const args = resume ? [killed, "--resume"] : settings(killed);
+      const child = spawn(process.execPath, commandLine(["distill", ...args]), {
+        env: commandEnvironment,
+        stdio: "ignore",
+      });
+      await vi.waitFor(async () => expect(await ready()).toBe(true), { timeout: 40_000, interval: 5 });
+      child.kill(signal);
+      return new Promise((resolve) => child.once("exit", resolve));
+    };
+    const reached = (run: string, step: number) => async () =>
+      existsSync(join(run, "metrics.jsonl")) && ((await rowsOf(run)).at(-1)?.step ?? 0) >= step;
+    await stage(reached(join(killed, "teacher"), 6), "SIGKILL", false);
+    expect(await stage(reached(killed, 6), "SIGINT", true)).toBe(130);
+    expect((await rowsOf(killed)).length).toBeLessThan(14);
+    expect((await fdiv("distill", killed, "--resume")).code).toBe(0);
+
+    const timings = new Set(["seconds", "examplesPerSecond", "peakMemoryMiB"]);
+    const figures = (rows: Record<string, number>[]) =>
+      rows.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !timings.has(name))));
+    for (const part of ["", "teacher"])
+      expect(figures(await rowsOf(join(killed, part)))).toEqual(figures(await rowsOf(join(straight, part))));
+    for (const file of ["generator", "teacher/model"].map((name) =>
+      join(name, "unet", "diffusion_pytorch_model.safetensors"),
+    ))
+      expect((await readFile(join(killed, file))).equals(await readFile(join(straight, file)))).toBe(true);
+
+    const rows = await rowsOf(straight);
+    expect(rows).toHaveLength(14);
+    expect(rows[2]).toHaveProperty("weightVariance");
+    expect(rows[2]).not.toHaveProperty("fakeLoss");
+    const { generator } = JSON.parse(await readFile(join(straight, "evaluation.json"), "utf8"));
+    expect(generator.rows.map((row: { name: string }) => row.name)).toEqual([
+      "student, 1 step",
+      "teacher, 3 Heun steps",
+      "real",
+    ]);
+    for (const { samples, figures: found } of generator.rows) {
+      expect(samples).toBe(24);
+      for (const name of ["Fréchet (classifier)", "recall (classifier)", "class KL", "class as asked"])
+        expect(Number.isFinite(found[name])).toBe(true);
+    }
+    expect(generator.calibration).toHaveLength(3);
+    expect((await readdir(join(straight, "images"))).sort()).toEqual([
+      "fake-denoiser.png",
+      "real.png",
+      "student.png",
+      "teacher-3.png",
+    ]);
+    expect(await readdir(join(straight, "previews"))).toEqual(["step-000005.png", "step-000010.png"]);
+    const page = await readFile(join(straight, "report.html"), "utf8");
+    expect(page).toMatch(/Measures[\s\S]*Images[\s\S]*data:image\/png;base64[\s\S]*Calibration of the ratio/);
+
+    const folder = join(straight, "generator");
+    const { sigmaMax, shape, classes } = JSON.parse(await readFile(join(folder, "generator.json"), "utf8"));
+    expect([sigmaMax, shape, classes]).toEqual([80, [4, 4, 1], 2]);
+    const net = await loadDenoiser(folder, { trainable: true });
+    const z = tf.tensor(random(1).normal(32), [2, ...shape]);
+    const made = oneStepGenerator(net, { sigmaMax }).generate(z, tf.tensor1d([0, 1], "int32"));
+    expect(made.shape).toEqual([2, 4, 4, 1]);
+    expect(made.dataSync().every(Number.isFinite)).toBe(true);
+    expect((await fdiv("distill", ...settings(straight))).err).toMatch(/already holds a run/);
+  });
+
+  it("distils the teacher of another run by reverse KL without a discriminator", async () => {
+    const run = join(place, "given");
+    const settings = [
+      ...images().filter((setting) => !/^(teacher|discriminator)/.test(setting)),
+      `teacher.model=${join(place, "straight", "teacher", "model")}`,
+      "conditional=true",
+      "divergence=reverse-kl",
+      "ratio.source=none",
+      "evaluation.features=[pixels]",
+      "ema=false",
+      `output=${run}`,
+    ];
+    const dry = await fdiv("distill", ...flags(settings), "--dry-run");
+    expect(dry.err).toMatch(/the teacher .*, \d+ parameters; 14 steps of 6 under reverse-kl/);
+    expect(existsSync(run)).toBe(false);
+    expect((await fdiv("distill", ...flags(settings))).code).toBe(0);
+    const { generator } = JSON.parse(await readFile(join(run, "evaluation.json"), "utf8"));
+    expect(generator.calibration).toEqual([]);
+    expect(generator.rows[0].figures).toHaveProperty(["Fréchet (pixels)"]);
+    expect(existsSync(join(run, "classifier"))).toBe(false);
+  });
+});
+
+describe("fdiv distill on points", () => {
+  it("brings a student of an exact mixture nearer than its start, in exact divergence", async () => {
+    const run = join(place, "ring");
+    const settings = [
+      "data.mixture.ring={ modes: 4, radius: 1, deviation: 0.2 }",
+      "teacher={ exact: true, train: { net: { hidden: 32, layers: 2 }, steps: 250, batchSize: 64, noise: { kind: log-uniform, min: 0.1, max: 5 } } }",
+      "noise={ kind: log-uniform, min: 0.1, max: 5 }",
+      "fakeNoise={ kind: log-uniform, min: 0.1, max: 5 }",
+      "sigmaMax=5",
+      "ratio={ source: samples, samples: 128 }",
+      "divergence=js",
+      "schedule={ generatorEvery: 2, criticMeanwhile: train }",
+      "optimizers={ generator: { learningRate: 0.002 }, fake: { learningRate: 0.004 } }",
+      "batchSize=64",
+      "evaluation={ samples: 300, teacherSteps: [8], sigma: 0.2, divergences: [jensen-shannon] }",
+    ];
+    const attempt = async (steps: number) => {
+      const output = `${run}-${steps}`;
+      const { code, err } = await fdiv(
+        "distill",
+        ...flags([...settings, `steps=${steps}`, `output=${output}`]),
+      );
+      expect(err).toMatch(/done: /);
+      expect(code).toBe(0);
+      const { generator } = JSON.parse(await readFile(join(output, "evaluation.json"), "utf8"));
+      expect(await readFile(join(output, "report.html"), "utf8")).toMatch(/Densities/);
+      return generator.rows.map((row: { figures: Record<string, number> }) => row.figures);
+    };
+    const name = "jensen-shannon at σ 0.2";
+    const [[start], [student, teacher, real]] = [await attempt(2), await attempt(240)];
+    expect(student[name]).toBeLessThan(0.5 * start[name]);
+    expect(student["modes covered"]).toBe(4);
+    expect(real[name]).toBeLessThan(student[name]);
+    expect(teacher[name]).toBeLessThan(student[name] + 0.05);
+  });
+});
+
+describe("fdiv distill refuses, in one message, before it trains", () => {
+  it.each([
+    ["a divergence with kinks", ["divergence=total-variation"], /total-variation .*jumps/],
+    ["a ratio that is nowhere", ["ratio.source=none", "divergence=js"], /weighs by the density ratio/],
+    ["a density that is unknown", ["ratio.source=samples"], /only a mixture has/],
+    ["an idle option", ["ratio={ source: none, logitClamp: 3 }"], /are for the source discriminator/],
+    ["training of a given teacher", ["teacher={ model: x, train: {} }"], /a model is given/],
+    ["an unknown key", ["guidence.scale=2"], /unknown key "guidence"; did you mean "guidance"/],
+    ["guidance without classes", ["guidance.scale=2"], /set conditional/],
+    ["a critic that never trains", ["schedule.generatorEvery=1"], /critic would never train/],
+    ["a feature that is none", ["discriminator.features=[7]"], /no feature 7/],
+    ["labels that do not fit", ["data.limit=3", "data.labels=nowhere"], /nowhere: no such file/],
+    ["two sources", ["data.points=x.npy"], /one of images, points, mixture is due/],
+  ])("%s", async (_, extra, message) => {
+    const output = join(place, "refused");
+    const { code, err } = await fdiv(
+      "distill",
+      ...flags([
+        ...images().filter((setting) => !setting.startsWith("discriminator")),
+        `output=${output}`,
+        ...extra,
+      ]),
+    );
+    expect(err).toMatch(message);
+    expect(code).toBe(1);
+    expect(existsSync(output)).toBe(false);
+    expect(err).not.toMatch(/ at .*\.ts:\d/);
+  });
+});

@@ -1,0 +1,108 @@
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { checkConfig, type DistillationEvaluation, distillRun, distillSchema, type Session } from "@fdiv/cli";
+import { meanInterval } from "@fdiv/metrics";
+
+/** One run of a sweep: where it goes, and its configuration but for that. */
+export interface SweepRun {
+  name: string;
+  /** The row of the table that it belongs to. */
+  row: string;
+  config: object;
+}
+
+/** Means over runs with their 95 % intervals, by the figure's name. */
+export interface SweepRow {
+  row: string;
+  runs: number;
+  figures: Record<string, { value: number; low: number; high: number }>;
+}
+
+/** A run's evaluation and the averages of its log's second half. */
+export interface SweepResult {
+  evaluation: DistillationEvaluation["generator"];
+  logged: Record<string, number>;
+}
+
+const watched = ["weightVariance", "effectiveSamples", "clampedRatios", "generatorGradientNorm", "meanRatio"];
+
+async function logged(directory: string): Promise<Record<string, number>> {
+  const lines = (await readFile(join(directory, "metrics.jsonl"), "utf8")).trim().split("\n");
+  const rows = lines.slice(Math.floor(lines.length / 2)).map((line) => JSON.parse(line));
+  return Object.fromEntries(
+    watched.flatMap((name) => {
+      const values = rows.map((row) => row[name]).filter((value) => typeof value === "number");
+      return values.length === 0 ? [] : [[name, values.reduce((a, b) => a + b, 0) / values.length]];
+    }),
+  );
+}
+
+/** Runs what is not there yet, each going on where it stopped, and reads all results; checkpoints of finished runs are removed. */
+export async function sweep(
+  runs: readonly SweepRun[],
+  output: string,
+  session: Session,
+): Promise<Map<SweepRun, SweepResult>> {
+  await mkdir(output, { recursive: true });
+  const found = new Map<SweepRun, SweepResult>();
+  for (const run of runs) {
+    const directory = join(output, run.name);
+    const file = join(directory, "evaluation.json");
+    if (!existsSync(file)) {
+      process.stderr.write(`${directory}\n`);
+      const config = checkConfig(distillSchema, { ...run.config, output: directory }, run.name);
+      await distillRun(config, session, { resume: existsSync(join(directory, "config.json")) });
+      await rm(join(directory, "checkpoints"), { recursive: true, force: true });
+    }
+    const { generator } = JSON.parse(await readFile(file, "utf8")) as DistillationEvaluation;
+    found.set(run, { evaluation: generator, logged: await logged(directory) });
+  }
+  return found;
+}
+
+/** Every row's figures over its runs; figures of the source of samples with a name, and of the log. */
+export function averages(
+  results: ReadonlyMap<SweepRun, SweepResult>,
+  source = "student, 1 step",
+): SweepRow[] {
+  const rows = new Map<string, Record<string, number>[]>();
+  for (const [{ row }, { evaluation, logged: log }] of results) {
+    const measured = evaluation.rows.find(({ name }) => name === source);
+    if (!measured) continue;
+    rows.set(row, [
+      ...(rows.get(row) ?? []),
+      { ...measured.figures, ...(source.startsWith("student") ? log : {}) },
+    ]);
+  }
+  return [...rows].map(([row, figures]) => ({
+    row,
+    runs: figures.length,
+    figures: Object.fromEntries(
+      Object.keys(figures[0]!)
+        .filter((name) => figures.every((one) => Number.isFinite(one[name])))
+        .map((name) => [name, meanInterval(figures.map((one) => one[name]!))]),
+    ),
+  }));
+}
+
+const short = (x: number): string => Number(x.toPrecision(3)).toString();
+
+/** Rows as a Markdown table: means and half of each 95 % interval. */
+export function sweepTable(rows: readonly SweepRow[], columns: readonly string[]): string {
+  const shown = (row: SweepRow, name: string): string => {
+    const figure = row.figures[name];
+    if (!figure) return "–";
+    const half = (figure.high - figure.low) / 2;
+    return Number.isFinite(half)
+      ? `${short(figure.value)} ± ${Number(half.toPrecision(2))}`
+      : short(figure.value);
+  };
+  return [
+    `| | runs | ${columns.join(" | ")} |`,
+    `|${"---|".repeat(columns.length + 2)}`,
+    ...rows.map(
+      (row) => `| ${row.row} | ${row.runs} | ${columns.map((name) => shown(row, name)).join(" | ")} |`,
+    ),
+  ].join("\n");
+}
