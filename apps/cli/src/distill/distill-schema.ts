@@ -49,7 +49,10 @@ const ema = z.union([
 const training = z.strictObject({
   net: z
     .strictObject({
-      kind: z.enum(["auto", "unet", "mlp"]).default("auto"),
+      kind: z
+        .enum(["auto", "unet", "mlp"])
+        .default("auto")
+        .describe("auto: a U-Net for images, an MLP for points; small images do with an MLP too."),
       blockChannels: z.array(count).min(1).default([32, 64, 64]).describe("Of a U-Net's levels."),
       layersPerBlock: count.default(1),
       attentionLevels: z

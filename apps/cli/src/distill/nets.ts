@@ -36,9 +36,8 @@ export function createNet(config: DistillConfig, data: DistillData): Net {
   const sigmaData = train.sigmaData ?? Number(measuredSigmaData(data).toPrecision(3));
   const labels = conditional ? data.classes : 0;
   if (kind === "mlp" || (kind === "auto" && data.kind === "points")) {
-    if (data.kind === "images")
-      throw new ConfigError("teacher.train.net.kind: mlp is for points; images take a unet.");
-    return createMlpDenoiser({ dimensions: data.shape[0]!, hidden, layers, labels, sigmaData, seed });
+    const dimensions = data.shape.reduce((product, n) => product * n, 1);
+    return createMlpDenoiser({ dimensions, hidden, layers, labels, sigmaData, seed });
   }
   if (data.kind === "points")
     throw new ConfigError("teacher.train.net.kind: unet is for images; points take an mlp.");
@@ -65,16 +64,17 @@ export async function openNet(
   const path = teacher.model!;
   const net = await loadDenoiser(path, { trainable: true });
   const isUnet = "config" in net;
-  if (isUnet !== (kind === "images"))
-    throw new ConfigError(
-      `${path}: ${isUnet ? "a U-Net, and the data are points" : "no U-Net, and the data are images"}.`,
-    );
+  if (isUnet && kind === "points") throw new ConfigError(`${path}: a U-Net, and the data are points.`);
   const labels = isUnet ? net.config.labels : net.sizes.labels;
   if (conditional && labels < classes)
     throw new ConfigError(`${path}: the teacher knows ${labels} classes, the data have ${classes}.`);
-  const width = isUnet ? net.config.inChannels : net.sizes.dimensions;
-  if (width !== shape.at(-1))
-    throw new ConfigError(`${path}: the teacher is of ${width} channels, the data of ${shape.at(-1)}.`);
+  const [own, due] = isUnet
+    ? [net.config.inChannels, shape.at(-1)!]
+    : [net.sizes.dimensions, shape.reduce((product, n) => product * n, 1)];
+  if (own !== due)
+    throw new ConfigError(
+      `${path}: the teacher is of ${own} ${isUnet ? "channels" : "dimensions"}, the data of ${due}.`,
+    );
   return net;
 }
 

@@ -6,7 +6,7 @@ import { sinusoidalEmbedding } from "./noise-embedding.ts";
 import { denoiseWith, edm } from "./parametrisation.ts";
 
 export interface MlpDenoiserOptions {
-  /** Of a point; default 2. */
+  /** Of a point, or of an image in a row; default 2. */
   dimensions?: number;
   /** Default 128. */
   hidden?: number;
@@ -53,9 +53,9 @@ function make(all: ReadonlyMap<string, tf.Tensor>, sizes: MlpSizes): MlpDenoiser
   const dense = (name: string, x: tf.Tensor, activation: "none" | "silu" = "none") =>
     linear(x, get(`${name}.weight`), { bias: get(`${name}.bias`), activation });
   const hidden = (input: tf.Tensor, level: tf.Tensor1D, labels?: tf.Tensor): tf.Tensor => {
-    if (input.rank !== 2 || input.shape[1] !== sizes.dimensions)
+    if (input.rank < 2 || input.size !== input.shape[0]! * sizes.dimensions)
       throw new RangeError(
-        `mlpDenoiser: x has shape [${input.shape}], expected [batch, ${sizes.dimensions}].`,
+        `mlpDenoiser: x has shape [${input.shape}], expected [batch, ${sizes.dimensions}], or images of as many numbers.`,
       );
     const wave = sinusoidalEmbedding(tf.mul(level, levelScale) as tf.Tensor1D, 2 * waves, {
       flip: false,
@@ -69,7 +69,7 @@ function make(all: ReadonlyMap<string, tf.Tensor>, sizes: MlpSizes): MlpDenoiser
       const ids = tf.maximum(labels, tf.scalar(0, "int32")) as tf.Tensor1D;
       told = tf.add(told, tf.mul(known, embedding(get("labels.weight"), ids)));
     }
-    let h = tf.add(dense("input", input), told);
+    let h = tf.add(dense("input", tf.reshape(input, [input.shape[0]!, sizes.dimensions])), told);
     for (let i = 0; i < sizes.layers; i++)
       h = tf.add(h, dense(`layers.${i}.out`, dense(`layers.${i}.in`, h, "silu")));
     return h;
@@ -80,7 +80,7 @@ function make(all: ReadonlyMap<string, tf.Tensor>, sizes: MlpSizes): MlpDenoiser
     sizes,
     range: parametrisation.range,
     denoise: denoiseWith(
-      (input, level, labels) => dense("output", hidden(input, level, labels)),
+      (input, level, labels) => tf.reshape(dense("output", hidden(input, level, labels)), input.shape),
       parametrisation,
     ),
     features(x, sigma, labels) {
@@ -97,7 +97,7 @@ function make(all: ReadonlyMap<string, tf.Tensor>, sizes: MlpSizes): MlpDenoiser
 }
 
 /**
- * A residual multilayer perceptron under EDM's preconditioning, for points of a few dimensions.
+ * A residual multilayer perceptron under EDM's preconditioning, for points of a few dimensions, and for images that are small.
  *
  * @throws RangeError on sizes
  */
