@@ -7,7 +7,9 @@ export {
   type SftConfig,
   sftSchema,
 } from "./config/schemas.ts";
+export { type Corpus, closedCorpus, wordNetSentences } from "./demo/corpus.ts";
 export { type EvaluationRow, evaluateAligned } from "./demo/evaluate-aligned.ts";
+export { wordTokenizerConfig, wordTokenizerJson } from "./demo/word-tokenizer.ts";
 export { distill as distillRun } from "./distill/distill.ts";
 export { type DistillConfig, distillSchema } from "./distill/distill-schema.ts";
 export type { DistillationEvaluation } from "./distill/evaluate-distillation.ts";
@@ -18,6 +20,17 @@ export { distil as distilRun } from "./kd/distil.ts";
 export type { KdEvaluation } from "./kd/evaluate-student.ts";
 export { type KdConfig, kdSchema } from "./kd/kd-schema.ts";
 export { main, program } from "./main.ts";
+export { type PpoConfig, ppoSchema } from "./ppo/ppo-schema.ts";
+export { raiseReward as raiseRewardRun } from "./ppo/raise-reward.ts";
+export { sentiment } from "./rewards/sentiment.ts";
 export { align as alignRun } from "./runs/align.ts";
+export {
+  evaluatePolicy,
+  type PolicyEvaluation,
+  rewardSamples,
+  type Sample,
+  samplePolicy,
+  scoreSamples,
+} from "./runs/evaluate-policy.ts";
 export { fineTune as fineTuneRun } from "./runs/fine-tune.ts";
 export { type GlobalOptions, openSession, type Session } from "./session.ts";

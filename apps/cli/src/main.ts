@@ -1,5 +1,6 @@
 import { createRequire } from "node:module";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import type { RunOptions } from "./commands/configured-run.ts";
 import { exitCodeOf, explain } from "./failure.ts";
 
 const { version } = createRequire(import.meta.url)("../package.json") as { version: string };
@@ -19,6 +20,16 @@ const number =
     return value;
   };
 const collect = (value: string, before: string[]) => [...before, value];
+
+/** How a command that a configuration describes is presented; sentences without their last full stop. */
+interface ConfiguredCommand {
+  summary: string;
+  /** The summary when absent. */
+  description?: string;
+  /** What a dry run does before it says what would happen. */
+  dryRun: string;
+  example: string;
+}
 
 /** The whole command line as a commander program; `main` runs it, the tests look into it. */
 export function program(): Command {
@@ -41,92 +52,100 @@ export function program(): Command {
     .showSuggestionAfterError()
     .configureHelp({ showGlobalOptions: true });
 
-  const training = (name: "sft" | "dpo", summary: string, example: string) =>
+  /** A command whose run one YAML file describes; every key can be set from the command line too. */
+  const configured = (
+    name: string,
+    { summary, description = summary, dryRun, example }: ConfiguredCommand,
+    load: () => Promise<(config: string | undefined, options: RunOptions) => Promise<void>>,
+  ): void => {
     fdiv
       .command(name)
       .summary(summary)
-      .description(`${summary}.\n\nOne YAML file describes a run; every key can be set from here too.`)
-      .argument("[config]", "YAML or JSON configuration; --set alone will do as well")
+      .description(
+        `${description}.\n\nOne YAML file describes a run; every key can be set from the command line too.`,
+      )
+      .argument(
+        "[config]",
+        "YAML or JSON configuration, or the directory of a run; --set alone will do as well",
+      )
       .option("--set <key=value>", "set a key, repeatedly: --set beta=0.3 --set lora.rank=8", collect, [])
       .option("--resume", "continue the run in its output directory exactly where it stopped")
-      .option("--dry-run", "load, tokenise and check everything, print what would happen, train nothing")
+      .option("--dry-run", `${dryRun}, print what would happen, train nothing`)
       .option("--schema", "print the JSON schema of the configuration and exit")
-      .addHelpText("after", `\nExample:\n${example}`)
+      .addHelpText("after", `\nExample:\n  ${example}\n`)
       .action(async (config, options, command) => {
-        const { train } = await import("./commands/train.ts");
-        await train(name, config, { ...command.optsWithGlobals(), ...options });
+        const run = await load();
+        await run(config, { ...command.optsWithGlobals(), ...options });
       });
+  };
 
-  training("sft", "Supervised fine-tuning on texts or completions", "  fdiv sft sft.yaml --set epochs=2\n");
-  training(
-    "dpo",
-    "Direct preference optimisation under any admissible f-divergence",
-    "  fdiv dpo --set model=./SmolLM2-135M-Instruct --set data.train=pairs.jsonl --set divergence=js --set output=runs/js\n",
+  configured(
+    "sft",
+    {
+      summary: "Supervised fine-tuning on texts or completions",
+      dryRun: "load, tokenise and check everything",
+      example: "fdiv sft sft.yaml --set epochs=2",
+    },
+    async () => (await import("./commands/sft.ts")).fineTuneModel,
   );
-
-  fdiv
-    .command("dpg")
-    .summary("Approximate any target distribution under any f-divergence")
-    .description(
-      "Approximate a target that can be evaluated, such as the model conditioned on a feature of its texts, on moments of features, or\ntilted by a reward.",
-    )
-    .argument("[config]", "YAML or JSON configuration; --set alone will do as well")
-    .option("--set <key=value>", "set a key, repeatedly", collect, [])
-    .option("--resume", "continue the run in its output directory exactly where it stopped")
-    .option("--dry-run", "load the model, fit the target, print what would happen, train nothing")
-    .option("--schema", "print the JSON schema of the configuration and exit")
-    .addHelpText(
-      "after",
-      "\nExample:\n  fdiv dpg --set model=./SmolLM2-135M --set 'target.times=[{ word: amazing }]' --set divergence=js --set output=runs/amazing\n",
-    )
-    .action(async (config, options, command) => {
-      const { approximateTarget } = await import("./commands/dpg.ts");
-      await approximateTarget(config, { ...command.optsWithGlobals(), ...options });
-    });
-
-  fdiv
-    .command("distill")
-    .summary("A one-step generator from a diffusion teacher under any f-divergence")
-    .description(
-      "Train a diffusion model on images or points (or take a diffusers folder), distil it into a one-step generator under an f-divergence, measure\nboth, and write a report.",
-    )
-    .argument("[config]", "YAML or JSON configuration, or a run directory with --resume")
-    .option("--set <key=value>", "set a key, repeatedly", collect, [])
-    .option("--resume", "continue the run in its output directory exactly where it stopped")
-    .option(
-      "--dry-run",
-      "read the data, build the nets, check everything, print what would happen, train nothing",
-    )
-    .option("--schema", "print the JSON schema of the configuration and exit")
-    .addHelpText(
-      "after",
-      "\nExample:\n  fdiv distill --set data.images=train-images-idx3-ubyte.gz --set data.labels=train-labels-idx1-ubyte.gz --set data.size=14 --set divergence=js --set output=runs/digits\n",
-    )
-    .action(async (config, options, command) => {
-      const { distillTeacher } = await import("./commands/distill.ts");
-      await distillTeacher(config, { ...command.optsWithGlobals(), ...options });
-    });
-
-  fdiv
-    .command("kd")
-    .summary("Distil a teacher into a smaller student by Sinkhorn distance or any f-divergence")
-    .description(
-      "Knowledge distillation on a task of GLUE or SuperGLUE, or on texts: by the Sinkhorn distance (SinKD), any f-divergence, or a mixture.\n" +
-        "Without a teacher the student is fine-tuned alone.",
-    )
-    .argument("[config]", "YAML or JSON configuration; --set alone will do as well")
-    .option("--set <key=value>", "set a key, repeatedly", collect, [])
-    .option("--resume", "continue the run in its output directory exactly where it stopped")
-    .option("--dry-run", "load and tokenise everything, print what would happen, train nothing")
-    .option("--schema", "print the JSON schema of the configuration and exit")
-    .addHelpText(
-      "after",
-      "\nExample:\n  fdiv kd --set task.name=sst2 --set task.folder=./SST-2 --set teacher.model=./teacher --set student.layers=6 --set loss=sinkhorn --set output=runs/kd\n",
-    )
-    .action(async (config, options, command) => {
-      const { distilKnowledge } = await import("./commands/kd.ts");
-      await distilKnowledge(config, { ...command.optsWithGlobals(), ...options });
-    });
+  configured(
+    "dpo",
+    {
+      summary: "Direct preference optimisation under any admissible f-divergence",
+      dryRun: "load, tokenise and check everything",
+      example:
+        "fdiv dpo --set model=./SmolLM2-135M-Instruct --set data.train=pairs.jsonl --set divergence=js --set output=runs/js",
+    },
+    async () => (await import("./commands/dpo.ts")).alignPolicy,
+  );
+  configured(
+    "dpg",
+    {
+      summary: "Approximate any target distribution under any f-divergence",
+      description:
+        "Approximate a target that can be evaluated, such as the model conditioned on a feature of its texts, on moments of features, or\ntilted by a reward",
+      dryRun: "load the model, fit the target",
+      example:
+        "fdiv dpg --set model=./SmolLM2-135M --set 'target.times=[{ word: amazing }]' --set divergence=js --set output=runs/amazing",
+    },
+    async () => (await import("./commands/dpg.ts")).approximateTarget,
+  );
+  configured(
+    "ppo",
+    {
+      summary: "Raise a reward by proximal policy optimisation, held to the model by any f-divergence",
+      description:
+        "Raise the reward of a model's texts by proximal policy optimisation (PPO), held to the model as it was by any f-divergence, in the\nreward or in the loss",
+      dryRun: "load the model",
+      example:
+        "fdiv ppo --set model=./SmolLM2-135M --set 'reward={ sentiment: true }' --set penalty.coefficient=0.1 --set output=runs/ppo",
+    },
+    async () => (await import("./commands/ppo.ts")).optimiseReward,
+  );
+  configured(
+    "distill",
+    {
+      summary: "A one-step generator from a diffusion teacher under any f-divergence",
+      description:
+        "Train a diffusion model on images or points (or take a diffusers folder), distil it into a one-step generator under an f-divergence, measure\nboth, and write a report",
+      dryRun: "read the data, build the nets, check everything",
+      example:
+        "fdiv distill --set data.images=train-images-idx3-ubyte.gz --set data.labels=train-labels-idx1-ubyte.gz --set data.size=14 --set divergence=js --set output=runs/digits",
+    },
+    async () => (await import("./commands/distill.ts")).distillTeacher,
+  );
+  configured(
+    "kd",
+    {
+      summary: "Distil a teacher into a smaller student by Sinkhorn distance or any f-divergence",
+      description:
+        "Knowledge distillation on a task of GLUE or SuperGLUE, or on texts: by the Sinkhorn distance (SinKD), any f-divergence, or a mixture.\nWithout a teacher the student is fine-tuned alone",
+      dryRun: "load and tokenise everything",
+      example:
+        "fdiv kd --set task.name=sst2 --set task.folder=./SST-2 --set teacher.model=./teacher --set student.layers=6 --set loss=sinkhorn --set output=runs/kd",
+    },
+    async () => (await import("./commands/kd.ts")).distilKnowledge,
+  );
 
   fdiv
     .command("generate")

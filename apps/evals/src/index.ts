@@ -3,4 +3,10 @@ export { digits, fashion, type ImagesOptions, images, variants } from "./distill
 export { type MixturesOptions, mixtures } from "./distill/mixtures.ts";
 export { averages, type SweepRow, type SweepRun, sweep, sweepTable } from "./distill/sweep.ts";
 export { type FrontierOptions, type FrontierPoint, frontier } from "./frontier.ts";
-export { approachTargets, type TargetsOptions, type TargetsRow, targetsTable } from "./targets.ts";
+export {
+  type MethodRow,
+  type PreferenceMethodsOptions,
+  preferenceMethods,
+} from "./methods/preference-methods.ts";
+export { approachTargets, type TargetsOptions, type TargetsRow } from "./targets.ts";
+export { targetsPage, targetsTable } from "./targets-report.ts";

@@ -8,8 +8,17 @@ const recipes: Record<string, { usage: string; run(args: string[]): Promise<void
   },
   targets: {
     usage:
-      "targets --task lexical|distributional|several|preference --model PATH [--tokenizer FILE] [--divergences a,b] [--baselines none,leave-one-out] [--seeds 1,2,3] [--steps N] [--output FOLDER]",
-    run: runTargets,
+      "targets --task lexical|distributional|several|preference|conditional [--sizes 64x2 | --model PATH [--tokenizer FILE]] [--divergences a,b] [--baselines none,leave-one-out] [--seeds 1,2,3] [--steps N] [--output FOLDER]",
+    run: async (args) => (await import("./targets-command.ts")).runTargets(args),
+  },
+  ppo: {
+    usage:
+      "ppo [--divergences a,b] [--betas 0.1,0.3] [--penalties reward:reverse-kl,loss:reverse-kl] [--coefficients 0.3,1] [--size 64x2] [--seeds 1,2,3] [--output FOLDER]",
+    run: async (args) => (await import("./preference-methods-command.ts")).runPreferenceMethods(args),
+  },
+  estimator: {
+    usage: "estimator [--samples 1000000] [--seed 0]",
+    run: async (args) => (await import("./estimator-table.ts")).runEstimatorTable(args),
   },
   kd: {
     usage:
@@ -70,45 +79,6 @@ async function runFrontier(args: string[]): Promise<void> {
         ...[point.reward, point.klToReference, point.entropy, point.distinct2, point.accuracy].map(shown),
       ].join(" | "),
     );
-}
-
-async function runTargets(args: string[]): Promise<void> {
-  const { approachTargets, targetsTable, tasks } = await import("./targets.ts");
-  const { values } = parseArgs({
-    args,
-    options: {
-      task: { type: "string", default: "lexical" },
-      model: { type: "string", default: "fdiv-demo/base/model" },
-      tokenizer: { type: "string" },
-      output: { type: "string" },
-      divergences: {
-        type: "string",
-        default: "forward-kl,reverse-kl,jensen-shannon,total-variation,alpha:0.5",
-      },
-      baselines: { type: "string", default: "leave-one-out" },
-      seeds: { type: "string", default: "1,2,3" },
-      steps: { type: "string", default: "200" },
-      "learning-rate": { type: "string", default: "1e-4" },
-      "samples-per-step": { type: "string", default: "128" },
-      "max-tokens": { type: "string", default: "40" },
-    },
-  });
-  const task = tasks.find((name) => name === values.task);
-  if (!task) throw new Error(`--task ${values.task}: there are ${tasks.join(", ")}.`);
-  const rows = await approachTargets({
-    task,
-    model: values.model,
-    output: values.output ?? `runs/targets-${task}`,
-    divergences: list(values.divergences),
-    baselines: list(values.baselines),
-    seeds: list(values.seeds).map(Number),
-    steps: Number(values.steps),
-    learningRate: Number(values["learning-rate"]),
-    samplesPerStep: Number(values["samples-per-step"]),
-    maxTokens: Number(values["max-tokens"]),
-    ...(values.tokenizer !== undefined && { tokenizer: values.tokenizer }),
-  });
-  console.log(targetsTable(rows));
 }
 
 async function runKd(args: string[]): Promise<void> {

@@ -1,31 +1,19 @@
-import { existsSync } from "node:fs";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { approachTarget, checkConfig, dpgSchema, openSession } from "@fdiv/cli";
-import { meanInterval } from "@fdiv/metrics";
-
-type Task = "lexical" | "distributional" | "several" | "preference";
-
-const nice = { words: { good: 1, happy: 1, nice: 1, kind: 1, love: 1, smile: 1 }, measure: "sum" };
-
-/** The targets of the paper's experiments in the small (arXiv 2302.08215, section 4), by their part of the configuration. */
-const targets: Record<Task, object> = {
-  lexical: { times: [{ word: "ball" }] },
-  distributional: { constrain: [{ feature: { words: ["she", "her"], name: "female" }, moment: 0.5 }] },
-  several: {
-    constrain: [
-      { feature: { words: ["she", "her"], name: "female" }, moment: 0.5 },
-      { feature: { words: ["park", "garden", "tree"], name: "outdoors" }, moment: 0.3 },
-    ],
-  },
-  preference: { tilt: { reward: { ...nice, name: "kindness" }, beta: 0.5 } },
-};
-export const tasks = Object.keys(targets) as Task[];
+import { approachTarget, checkConfig, type DpgConfig, dpgSchema, openSession, type Session } from "@fdiv/cli";
+import { baseModel, type Size, wordNetTexts } from "./base-model.ts";
+import { type Figures, overSeeds } from "./figures.ts";
+import { jsonTexts } from "./json-texts.ts";
+import { pathPart, sweep } from "./sweep.ts";
+import type { Task } from "./target-tasks.ts";
 
 export interface TargetsOptions {
+  name: string;
   task: Task;
-  model: string;
-  tokenizer?: string;
+  /** Base models: trained by the recipe in these sizes, or one that is there. */
+  bases: { sizes: readonly Size[] } | { model: string; tokenizer?: string };
+  /** Where base models are trained. */
+  material: string;
   output: string;
   divergences: readonly string[];
   baselines: readonly string[];
@@ -33,108 +21,164 @@ export interface TargetsOptions {
   steps: number;
   learningRate: number;
   samplesPerStep: number;
-  maxTokens: number;
+  evaluationSamples: number;
 }
 
-interface Figures {
+/** Means over seeds with their intervals, and how they came about. */
+export interface TargetsRow {
+  base: string;
+  divergence: string;
+  baseline: string;
+  figures: Figures;
+  /** Means over seeds of the training log, by figure: one number a step. */
+  curves: Record<string, number[]>;
+}
+
+interface Evaluated {
   moments: Record<string, { value: number }>;
-  measures: Record<string, { value: number | null }>;
+  measures?: Record<string, { value: number | null }>;
   distinct: Record<string, number>;
   selfBleu: Record<string, number>;
 }
 
-/** Means over seeds with their intervals, by the figure's name. */
-export interface TargetsRow {
-  divergence: string;
-  baseline: string;
-  figures: Record<string, { value: number; low: number; high: number }>;
-}
-
-const flat = ({ moments, measures, distinct, selfBleu }: Figures): Record<string, number> => ({
+const flat = ({ moments, measures = {}, distinct, selfBleu }: Evaluated): Record<string, number | null> => ({
   ...Object.fromEntries(Object.entries(moments).map(([name, { value }]) => [`E ${name}`, value])),
-  ...Object.fromEntries(
-    Object.entries(measures).flatMap(([name, { value }]) => (value === null ? [] : [[name, value]])),
-  ),
+  ...Object.fromEntries(Object.entries(measures).map(([name, { value }]) => [name, value])),
+  "distinct-1": distinct["1"]!,
   "distinct-2": distinct["2"]!,
   "self-BLEU-5": selfBleu["5"]!,
 });
 
-function averaged(rows: readonly Record<string, number>[]): TargetsRow["figures"] {
-  const names = Object.keys(rows[0] ?? {}).filter((name) => rows.every((row) => Number.isFinite(row[name])));
-  return Object.fromEntries(names.map((name) => [name, meanInterval(rows.map((row) => row[name]!))]));
+const curveNames = ["jensen-shannon", "kl-to-base", "entropy", "effective-samples"];
+
+/** The training log of some seeds, averaged step by step. */
+async function curvesOf(
+  runs: readonly string[],
+  features: readonly string[],
+): Promise<Record<string, number[]>> {
+  const logs = await Promise.all(
+    runs.map(async (run) =>
+      (await readFile(join(run, "metrics.jsonl"), "utf8"))
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as Record<string, number>),
+    ),
+  );
+  const steps = Math.min(...logs.map((log) => log.length));
+  const names = [...curveNames, ...features.map((name) => `moments/${name}`)];
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      Array.from(
+        { length: steps },
+        (_, step) => logs.reduce((sum, log) => sum + (log[step]![name] ?? Number.NaN), 0) / logs.length,
+      ),
+    ]),
+  );
+}
+
+async function basesOf(options: TargetsOptions, session: Session): Promise<[name: string, model: string][]> {
+  const { bases, task, material } = options;
+  if ("model" in bases) return [["given", bases.model]];
+  const texts = task.corpus === "json" ? jsonTexts() : await wordNetTexts();
+  const found: [string, string][] = [];
+  for (const size of bases.sizes)
+    found.push([size, await baseModel(join(material, task.corpus), size, texts, session)]);
+  return found;
+}
+
+function configOf(
+  options: TargetsOptions,
+  model: string,
+  divergence: string,
+  baseline: string,
+  seed: number,
+  output: string,
+): DpgConfig {
+  const { task, bases, samplesPerStep } = options;
+  const prompts = task.prompts?.length ?? 1;
+  return checkConfig(
+    dpgSchema,
+    {
+      model,
+      ...("model" in bases && bases.tokenizer !== undefined && { tokenizer: bases.tokenizer }),
+      target: { ...task.target, samples: 4096 },
+      ...(task.prompts && { prompts: [...task.prompts], promptsPerStep: prompts }),
+      divergence,
+      baseline,
+      // Reverse KL is infinite on what the target rules out; the others are trained on the target itself.
+      smoothing: task.zeros && divergence === "reverse-kl" ? 0.01 : 0,
+      steps: options.steps,
+      learningRate: options.learningRate,
+      schedule: "cosine",
+      samplesPerPrompt: Math.ceil(samplesPerStep / prompts),
+      maxTokens: task.maxTokens,
+      chunk: 256,
+      partition: { samples: 1024 },
+      evaluationSamples: options.evaluationSamples,
+      checkpointEvery: 1_000_000,
+      samplesEvery: 1_000_000,
+      seed,
+      output,
+    },
+    "targets",
+  );
 }
 
 /**
- * One task under every divergence × baseline × seed, trained and judged alike; the base's figures come as a row of their own. Runs that
- * are there already are not repeated, so an interrupted sweep goes on.
+ * One task under every base model × divergence × baseline × seed, trained and judged alike; each base's own figures come as a row of their
+ * own. Runs that are finished are not repeated, so an interrupted sweep goes on.
  */
 export async function approachTargets(options: TargetsOptions): Promise<TargetsRow[]> {
-  const { task, output, divergences, baselines, seeds } = options;
+  const { name, task, output, divergences, baselines, seeds } = options;
   await mkdir(output, { recursive: true });
   const session = await openSession({ quiet: true });
-  const rows: TargetsRow[] = [];
-  const bases: Record<string, number>[] = [];
   try {
-    for (const divergence of divergences)
-      for (const baseline of baselines) {
-        const found: Record<string, number>[] = [];
-        for (const seed of seeds) {
-          const run = join(output, `${divergence.replace(":", "-")}-${baseline}-seed${seed}`);
-          const file = join(run, "evaluation.json");
-          if (!existsSync(file)) {
-            process.stderr.write(`${run}\n`);
-            // Reverse KL is infinite on what a word rules out; the others are trained on the target itself.
-            const smoothing = task === "lexical" && divergence === "reverse-kl" ? 0.01 : 0;
-            const config = checkConfig(
-              dpgSchema,
-              {
-                model: options.model,
-                ...(options.tokenizer !== undefined && { tokenizer: options.tokenizer }),
-                target: targets[task],
-                divergence,
-                baseline,
-                smoothing,
-                steps: options.steps,
-                learningRate: options.learningRate,
-                samplesPerPrompt: options.samplesPerStep,
-                maxTokens: options.maxTokens,
-                partition: { samples: 1024 },
-                evaluationSamples: 1024,
-                checkpointEvery: 1_000_000,
-                seed,
-                output: run,
-              },
-              "targets",
-            );
-            await approachTarget(config, session, { resume: existsSync(join(run, "metrics.jsonl")) });
-          }
-          const evaluation = JSON.parse(await readFile(file, "utf8")) as { policy: Figures; base: Figures };
-          found.push(flat(evaluation.policy));
-          bases.push(flat(evaluation.base));
-        }
-        rows.push({ divergence, baseline, figures: averaged(found) });
-      }
+    const bases = await basesOf(options, session);
+    const settings = bases.flatMap(([base, model]) =>
+      divergences.flatMap((divergence) =>
+        baselines.map((baseline) => ({ base, model, divergence, baseline })),
+      ),
+    );
+    const runs = settings.flatMap((setting) =>
+      seeds.map((seed) => {
+        const { base, model, divergence, baseline } = setting;
+        const directory = join(output, pathPart(`${base}-${divergence}-${baseline}-seed${seed}`));
+        return {
+          directory,
+          result: "evaluation.json",
+          make: (quiet: Session, resume: boolean) =>
+            approachTarget(configOf(options, model, divergence, baseline, seed, directory), quiet, {
+              resume,
+            }),
+        };
+      }),
+    );
+    const results = await sweep<{ policy: Evaluated; base: Evaluated }>(name, runs, session);
+    const features = task.alignment.map(({ feature }) => feature);
+    const rows: TargetsRow[] = [];
+    for (const [i, { base, divergence, baseline }] of settings.entries()) {
+      const own = results.slice(i * seeds.length, (i + 1) * seeds.length);
+      if (!rows.some((row) => row.base === base))
+        rows.push({
+          base,
+          divergence: "(base)",
+          baseline: "",
+          figures: overSeeds(own.map((result) => flat(result.base))),
+          curves: {},
+        });
+      const directories = runs.slice(i * seeds.length, (i + 1) * seeds.length).map((run) => run.directory);
+      rows.push({
+        base,
+        divergence,
+        baseline,
+        figures: overSeeds(own.map((result) => flat(result.policy))),
+        curves: await curvesOf(directories, features),
+      });
+    }
+    await writeFile(join(output, "targets.json"), `${JSON.stringify(rows, null, 2)}\n`);
+    return rows;
   } finally {
     session.close();
   }
-  const all = [{ divergence: "(base)", baseline: "", figures: averaged(bases) }, ...rows];
-  await writeFile(join(output, "targets.json"), `${JSON.stringify(all, null, 2)}\n`);
-  return all;
-}
-
-/** The rows as a Markdown table: each figure's mean and half of its 95 % interval over seeds. */
-export function targetsTable(rows: readonly TargetsRow[]): string {
-  const names = [...new Set(rows.flatMap(({ figures }) => Object.keys(figures)))];
-  const shown = (row: TargetsRow, name: string) => {
-    const found = row.figures[name];
-    return found ? `${found.value.toFixed(3)} ± ${((found.high - found.low) / 2).toFixed(3)}` : "–";
-  };
-  return [
-    `| divergence | baseline | ${names.join(" | ")} |`,
-    `|${"---|".repeat(names.length + 2)}`,
-    ...rows.map(
-      (row) =>
-        `| ${row.divergence} | ${row.baseline} | ${names.map((name) => shown(row, name)).join(" | ")} |`,
-    ),
-  ].join("\n");
 }

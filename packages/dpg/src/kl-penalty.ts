@@ -45,7 +45,8 @@ export function divergencePenalty(
 ): tf.Tensor1D {
   const constant = tf.customGrad((...x) => ({
     value: divergence.score(tf.sub(x[0] as tf.Tensor, x[1] as tf.Tensor)),
-    gradFunc: () => [tf.zerosLike(x[0] as tf.Tensor), tf.zerosLike(x[1] as tf.Tensor)],
+    // Of dy, for the inputs may be gone by then.
+    gradFunc: (dy: tf.Tensor) => [tf.zerosLike(dy), tf.zerosLike(dy)],
   }));
   const measure = sampledLogProbs ? continuedExp(tf.sub(logProbs, sampledLogProbs)) : logProbs;
   return tf.mul(constant(logProbs, referenceLogProbs), measure);

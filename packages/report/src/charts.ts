@@ -129,6 +129,41 @@ export const plots = (figures: readonly string[]): string => {
   return some.length === 0 ? "" : `<div class="plots">${some.join("")}</div>`;
 };
 
+/** One figure of several settings, each with its interval, one under another. */
+export interface IntervalRow {
+  name: string;
+  series: string;
+  value: number;
+  low: number;
+  high: number;
+}
+
+/** A figure of each setting with its interval, in the order given; empty when there is nothing to draw. */
+export function intervals(
+  caption: string,
+  xLabel: string,
+  rows: readonly IntervalRow[],
+  colours: Colours,
+): string {
+  const shown = rows.filter(({ value }) => Number.isFinite(value));
+  if (shown.length === 0) return "";
+  const barred = shown.filter(({ low, high }) => Number.isFinite(low) && Number.isFinite(high));
+  return figure(
+    caption,
+    [
+      Plot.ruleY(barred, { y: "name", x1: "low", x2: "high", stroke: "series", strokeWidth: 2 }),
+      Plot.dot(shown, { y: "name", x: "value", fill: "series", r: 3.5 }),
+    ],
+    {
+      height: 60 + 20 * shown.length,
+      marginLeft: 20 + 6 * Math.max(...shown.map(({ name }) => name.length)),
+      x: { label: xLabel, grid: true, nice: true },
+      y: { label: null, domain: shown.map(({ name }) => name) },
+      color: named(colours),
+    },
+  );
+}
+
 /** Accuracy against confidence, with the diagonal of perfect calibration; dots grow with their counts. */
 export function reliability(
   caption: string,

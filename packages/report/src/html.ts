@@ -31,7 +31,11 @@ export const section = (title: string, content: string, remark = ""): string =>
     ? ""
     : `<section><h2>${escapeHtml(title)}</h2>${remark ? `<p class="remark">${escapeHtml(remark)}</p>` : ""}${content}</section>`;
 
-export const style = `
+/** A whole page of sections: no script, no font, no picture from elsewhere. `notes` is HTML. */
+export const page = (title: string, notes: string, sections: readonly string[]): string =>
+  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(title)}</title><style>${style}</style></head><body><h1>${escapeHtml(title)}</h1><p class="notes">${notes}</p>${sections.join("")}</body></html>\n`;
+
+const style = `
 :root { color-scheme: light dark; --ink: #1a1a1a; --soft: #666; --line: #ddd; --page: #fff; --card: #fafafa; }
 @media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --soft: #9a9a9a; --line: #3a3a3a; --page: #161616; --card: #1e1e1e; } }
 * { box-sizing: border-box; }
@@ -50,7 +54,3 @@ figcaption { font-size: .85rem; font-weight: 600; margin-bottom: .3rem; } svg { 
 img.pixels { width: 100%; image-rendering: pixelated; display: block; }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: .8rem; }
 `;
-
-/** One self-contained page: no script, no font, no picture from elsewhere. `notes` and `body` are HTML. */
-export const page = (title: string, notes: string, body: string): string =>
-  `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>${escapeHtml(title)}</title><style>${style}</style></head><body><h1>${escapeHtml(title)}</h1><p class="notes">${notes}</p>${body}</body></html>\n`;

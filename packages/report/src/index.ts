@@ -3,9 +3,13 @@ export {
   coloursOf,
   type FrontierPoint,
   frontier,
+  type IntervalRow,
+  intervals,
   legend,
   lines,
   type Point,
+  plots,
+  reliability,
   thin,
 } from "./charts.ts";
 export { escapeHtml, page, section, table } from "./html.ts";

@@ -5,6 +5,7 @@ import { densities, measures, pictures, ratioCalibrations } from "./generator-se
 import { escapeHtml, number, page, section, table } from "./html.ts";
 import { divergenceOf, type Estimated, type Range, type RunData } from "./run-data.ts";
 import { groupName, groupRuns, overSeeds, pooledBins, seedsOfAPoint } from "./run-groups.ts";
+import { momentKeys, rejection, samplerCurves } from "./sampler-sections.ts";
 import { samples } from "./samples-table.ts";
 
 export interface ReportOptions {
@@ -106,6 +107,7 @@ const curves = [
   ["ratios that were clamped", "share", "clampedRatios"],
   ["generator's mean", "", "outputMean"],
   ["generator's deviation", "", "outputDeviation"],
+  ...samplerCurves,
 ] as const;
 
 const sampled: Record<string, string> = {
@@ -143,7 +145,15 @@ function training(runs: readonly RunData[], colours: Colours): string {
       colours,
     ),
   );
-  return plots([...drawn, ...held]);
+  const moments = momentKeys(runs).map(([name, key]) =>
+    lines(
+      `mean of ${name}`,
+      "under the policy",
+      runs.map((run) => curve(run, run.rows, key)),
+      colours,
+    ),
+  );
+  return plots([...drawn, ...moments, ...held]);
 }
 
 function trends(runs: readonly RunData[], colours: Colours): string {
@@ -252,14 +262,22 @@ export function renderReport(
       "Among real and generated examples noised alike: on the diagonal the discriminator's ratio is the true one.",
     ),
     section(
+      "Quasi-rejection sampling",
+      rejection(runs, byRun),
+      "What is left of the distance to the target when the policy's texts pass with probability min(1, p/(βπ)); β beside each point.",
+    ),
+    section(
       "Samples",
       samples(runs),
       "The same prompt, a column a run; the reward in brackets. Before: what the model said at step 0.",
     ),
     section("Data", report ? `<pre>${escapeHtml(report)}</pre>` : ""),
     section("What differs between the runs", differences(runs)),
-  ].join("");
-  const warnings = notes.length > 0 ? `<br>${escapeHtml(notes.join("; "))}` : "";
-  const names = escapeHtml(runs.map(({ name }) => name).join(", "));
-  return page(title, `${runs.length} runs: ${names}${warnings}`, body);
+  ];
+  const told = notes.length > 0 ? `<br>${escapeHtml(notes.join("; "))}` : "";
+  return page(
+    title,
+    `${runs.length} runs: ${escapeHtml(runs.map(({ name }) => name).join(", "))}${told}`,
+    body,
+  );
 }

@@ -71,6 +71,8 @@ export interface Evaluation {
   /** `before` and `after` by the model's own log-probabilities, `change` of the same pairs, `reward` by the implicit reward. */
   accuracy?: { before?: Range; after?: Range; change?: Range; reward?: Range };
   calibration?: Record<string, { ece: number; bins: Bin[] }>;
+  /** Of quasi-rejection sampling, by β. */
+  acceptance?: { beta: number; acceptanceRate: number; forwardKl: number; totalVariation: number }[];
 }
 
 /** The divergence a run was trained under, or its name where none is known. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 const count = z.int().positive();
 
 /** What a text has: one of these keys, and a name to report it by. */
-const feature = z
+export const feature = z
   .strictObject({
     word: z.string().optional().describe("1 where the word is in the text, whole, in any case."),
     words: z

@@ -3,6 +3,8 @@ import {
   type CausalLm,
   generate,
   sequenceLogProbs,
+  type TokenRows,
+  tokenLogProbs,
   tokenRows,
   trainableParameters,
   withoutAdapter,
@@ -28,10 +30,23 @@ export interface LanguagePolicyOptions {
   chunk: number;
 }
 
+/** What a policy was before training. */
+export interface LanguageBase extends Distribution<Text, Prompt> {
+  /** ln probability of each token, those of a text together. */
+  tokenLogProbs(outcomes: readonly Text[], prompts: readonly Prompt[]): Promise<Float64Array>;
+  /** Runs f while the model is the base; nothing else may use it meanwhile. */
+  being<T>(f: () => Promise<T>): Promise<T>;
+  dispose(): void;
+}
+
+/** Texts after their prompts, a row each. */
+export const rowsOf = (outcomes: readonly Text[], prompts: readonly Prompt[]): TokenRows =>
+  tokenRows(outcomes.map(({ ids }, i) => ({ prompt: [...prompts[i]!.ids], completions: [ids] })));
+
 /** A language model as a policy, with what it was before training. */
 export interface LanguagePolicy extends Policy<Text, Prompt> {
   /** The model as it is now, frozen: the adapter switched off, or a copy of its parameters. */
-  base: Distribution<Text, Prompt> & { dispose(): void };
+  base: LanguageBase;
   snapshot(parameters?: ReadonlyMap<string, tf.Tensor>): Snapshot<Text, Prompt>;
 }
 
@@ -67,10 +82,18 @@ export function languagePolicy(model: CausalLm, options: LanguagePolicyOptions):
   }
 
   const scored = (outcomes: readonly Text[], prompts: readonly Prompt[]): tf.Tensor1D =>
-    sequenceLogProbs(
-      model,
-      tokenRows(outcomes.map(({ ids }, i) => ({ prompt: [...prompts[i]!.ids], completions: [ids] }))),
-    );
+    sequenceLogProbs(model, rowsOf(outcomes, prompts));
+
+  async function scoreTokens(outcomes: readonly Text[], prompts: readonly Prompt[]): Promise<Float64Array> {
+    const found: number[] = [];
+    for (let from = 0; from < outcomes.length; from += chunk) {
+      const rows = rowsOf(outcomes.slice(from, from + chunk), prompts.slice(from, from + chunk));
+      const part = tokenLogProbs(model, rows);
+      for (const logProb of await part.data()) found.push(logProb);
+      part.dispose();
+    }
+    return Float64Array.from(found);
+  }
 
   async function score(outcomes: readonly Text[], prompts: readonly Prompt[]): Promise<Float64Array> {
     const found = new Float64Array(outcomes.length);
@@ -113,12 +136,15 @@ export function languagePolicy(model: CausalLm, options: LanguagePolicyOptions):
     };
   }
 
-  function adapterOff(): LanguagePolicy["base"] {
-    const off = <T>(f: () => Promise<T>): Promise<T> => withoutAdapter(model, f);
+  function baseNow(): LanguageBase {
+    const copy = model.lora ? undefined : copied();
+    const being = <T>(f: () => Promise<T>): Promise<T> => (copy ? having(copy, f) : withoutAdapter(model, f));
     return {
-      sample: (prompts, random) => off(() => sample(prompts, random)),
-      logProbs: (outcomes, prompts) => off(() => score(outcomes, prompts)),
-      dispose: () => undefined,
+      being,
+      sample: (prompts, random) => being(() => sample(prompts, random)),
+      logProbs: (outcomes, prompts) => being(() => score(outcomes, prompts)),
+      tokenLogProbs: (outcomes, prompts) => being(() => scoreTokens(outcomes, prompts)),
+      dispose: () => tf.dispose([...(copy?.values() ?? [])]),
     };
   }
 
@@ -136,6 +162,6 @@ export function languagePolicy(model: CausalLm, options: LanguagePolicyOptions):
       });
     },
     snapshot,
-    base: model.lora ? adapterOff() : snapshot(),
+    base: baseNow(),
   };
 }

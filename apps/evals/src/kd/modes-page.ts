@@ -47,6 +47,6 @@ export function modesPage({ rows, signals }: ModesResult): string {
         ({ gradient }) => Math.log10(Math.max(gradient, least)),
       )}${over("loss", "log₁₀", ({ value }) => Math.log10(Math.max(value, least)))}</div>`,
     ),
-  ].join("");
+  ];
   return page("Modes under each loss", "Controlled distributions over 64 places.", body);
 }

@@ -43,6 +43,13 @@ function calibration(value: unknown): Evaluation["calibration"] {
     : undefined;
 }
 
+function acceptance(value: unknown): Evaluation["acceptance"] {
+  if (!Array.isArray(value)) return undefined;
+  const keys = ["beta", "acceptanceRate", "forwardKl", "totalVariation"] as const;
+  const read = value.slice(0, 1000).map((point) => numbers(point, keys));
+  return read.every((point) => point !== undefined) ? read : undefined;
+}
+
 function accuracy(value: unknown): Evaluation["accuracy"] {
   if (!isRecord(value)) return undefined;
   const read = (["before", "after", "change", "reward"] as const).flatMap((key) => {
@@ -129,6 +136,7 @@ const parts: { [K in keyof Evaluation]-?: (value: unknown) => Evaluation[K] } = 
   selfBleu: numericRecord,
   accuracy,
   calibration,
+  acceptance,
 };
 
 /** What a report shows of an evaluation.json, each part checked; one of another shape is left out and noted. */

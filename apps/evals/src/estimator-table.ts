@@ -1,0 +1,130 @@
+import { parseArgs } from "node:util";
+import "@tensorflow/tfjs";
+import { type Divergence, divergence, divergenceNames } from "@fdiv/divergences";
+import { checkEstimator, feature, tabularDistribution, target, toleratesZeros } from "@fdiv/dpg";
+import { markdownTable } from "./figures.ts";
+
+/** A policy, a target that is not normalised, and a proposal, over six outcomes. */
+const problem = {
+  logPolicy: tabularDistribution([5, 4, 3, 2, 1, 1]).table(),
+  logScores: [0.2, 0.9, 0.1, 1.4, 0.6, 2].map(Math.log),
+  logProposal: tabularDistribution([1, 2, 2, 3, 2, 2]).table(),
+};
+/** The same target with two outcomes ruled out. */
+const withZeros = { ...problem, logScores: problem.logScores.map((x, i) => (i % 3 === 0 ? -Infinity : x)) };
+
+const baselines = ["none", "running-mean", "leave-one-out"] as const;
+
+export interface EstimatorRow {
+  divergence: string;
+  proposal: "policy" | "another";
+  target: "everywhere" | "with zeros";
+  baseline: (typeof baselines)[number];
+  /** Largest error of the mean gradient, its largest component being 1. */
+  relativeError: number;
+  /** The largest deviation in standard errors, of as many components. */
+  largest: number;
+  beyondThree: number;
+  components: number;
+}
+
+/** The gradient estimator of every divergence by Monte Carlo against the exact gradient, on and off the policy. */
+export function* estimatorRows(options: { samples: number; seed: number }): Generator<EstimatorRow> {
+  const cases = (of: Divergence): [EstimatorRow["target"], typeof problem][] => [
+    ["everywhere", problem],
+    ...(toleratesZeros(of)
+      ? ([["with zeros", withZeros]] as [EstimatorRow["target"], typeof problem][])
+      : []),
+  ];
+  for (const name of [...divergenceNames().filter((one) => !one.includes("<")), "alpha:0.5"]) {
+    const trained = divergence(name);
+    for (const [where, whole] of cases(trained))
+      for (const proposal of ["policy", "another"] as const)
+        for (const baseline of baselines) {
+          const { logProposal, ...onPolicy } = whole;
+          const found = checkEstimator(proposal === "policy" ? onPolicy : { ...onPolicy, logProposal }, {
+            divergence: trained,
+            baseline,
+            ...options,
+          });
+          const size = Math.max(...found.exact.map(Math.abs));
+          yield {
+            divergence: name,
+            proposal,
+            target: where,
+            baseline,
+            relativeError: Math.max(...found.mean.map((x, k) => Math.abs(x - found.exact[k]!))) / size,
+            largest: found.largest,
+            beyondThree: found.deviations.filter((z) => Math.abs(z) > 3).length,
+            components: found.deviations.length,
+          };
+        }
+  }
+}
+
+/** A binary feature brought from one mean to another by Newton's method, from samples; λ = logit μ − logit μ₀ is right. */
+async function momentRow(from: number, to: number, samples: number): Promise<string[]> {
+  const base = tabularDistribution([1 - from, from]);
+  const logit = (p: number) => Math.log(p / (1 - p));
+  const { fit } = await target(base).constrain(
+    [{ feature: feature((x: number) => x === 1, { name: "rare" }), moment: to }],
+    { samples, maxSamples: samples },
+  );
+  return [
+    `${from} → ${to}`,
+    (logit(to) - logit(from)).toFixed(5),
+    `${fit.coefficients[0]!.toFixed(3)} ± ${(1.96 * fit.standardErrors[0]!).toFixed(3)}`,
+    fit.effectiveSamples.toFixed(0),
+    fit.warnings.join("; ") || "–",
+  ];
+}
+
+/** `fdiv-evals estimator`: whether each estimator is unbiased, and whether moments are fitted, as tables. */
+export async function runEstimatorTable(args: string[]): Promise<void> {
+  const { values } = parseArgs({
+    args,
+    options: { samples: { type: "string", default: "1000000" }, seed: { type: "string", default: "0" } },
+  });
+  const rows: EstimatorRow[] = [];
+  for (const row of estimatorRows({ samples: Number(values.samples), seed: Number(values.seed) })) {
+    rows.push(row);
+    process.stderr.write(
+      `${row.divergence}, ${row.proposal}, ${row.baseline}: ${row.largest.toFixed(2)} standard errors\n`,
+    );
+  }
+  console.log(
+    markdownTable(
+      [
+        "divergence",
+        "target",
+        "proposal",
+        "baseline",
+        "error / gradient",
+        "largest deviation, standard errors",
+      ],
+      rows.map((row) => [
+        row.divergence,
+        row.target,
+        row.proposal,
+        row.baseline,
+        row.relativeError.toExponential(1),
+        row.largest.toFixed(2),
+      ]),
+    ),
+  );
+  const components = rows.reduce((sum, row) => sum + row.components, 0);
+  const beyond = rows.reduce((sum, row) => sum + row.beyondThree, 0);
+  console.log(
+    `\n${values.samples} samples a row. ${beyond} of ${components} components beyond 3 standard errors; ${(0.0027 * components).toFixed(1)} are to be expected of unbiased estimators.\n`,
+  );
+  const moments = [];
+  for (const [from, to] of [
+    [0.1, 0.5],
+    [0.01, 0.5],
+    [0.01, 0.99],
+  ] as const)
+    moments.push(await momentRow(from, to, 65_536));
+  console.log(
+    markdownTable(["moment", "λ", "λ from 65,536 samples", "effective samples", "warnings"], moments),
+  );
+}
