@@ -12,6 +12,7 @@ const systemAdvice: Record<string, string> = {
 
 /** What a person needs to read of an error: its message, and advice where the system only gives a code. */
 export function explain(error: unknown): string {
+  if (isAbort(error)) return "Stopped before anything was finished.";
   if (!(error instanceof Error)) return String(error);
   const code = (error as NodeJS.ErrnoException).code;
   const advice = code && Object.hasOwn(systemAdvice, code) ? `\n${systemAdvice[code]}` : "";
@@ -21,7 +22,10 @@ export function explain(error: unknown): string {
   return `${error.message}${advice}${details}`;
 }
 
+/** What an aborted signal throws: a stop that the user asked for where there is nothing to save. */
+const isAbort = (error: unknown): boolean => (error as { name?: unknown } | null)?.name === "AbortError";
+
 /** 130 after an interruption, as shells expect; 1 otherwise. */
 export function exitCodeOf(error: unknown): number {
-  return error instanceof Interrupted ? 130 : 1;
+  return error instanceof Interrupted || isAbort(error) ? 130 : 1;
 }

@@ -41,13 +41,17 @@ describe("fdiv dpo", () => {
     expect(trained.code).toBe(0);
     const evaluation = JSON.parse(await readFile(join(run, "evaluation.json"), "utf8"));
     expect(evaluation.accuracy.reward.value).toBeGreaterThan(0.9);
+    const { before, after, change } = evaluation.accuracy;
+    expect(change.value).toBeCloseTo(after.value - before.value, 10);
+    expect(after.value).toBeGreaterThan(0.9);
     const rows = (await readFile(join(run, "metrics.jsonl"), "utf8"))
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line));
     expect(rows.at(-1)["eval/rewards/accuracies"]).toBeGreaterThan(0.9);
     const page = join(place, "report.html");
-    expect((await fdiv("report", run, "-o", page)).code).toBe(0);
+    const reported = await fdiv("report", run, "-o", page);
+    expect(reported).toMatchObject({ code: 0, out: "", err: `report: ${page}\n` });
     expect(await readFile(page, "utf8")).toContain("held out: loss");
     const said = await fdiv(
       "generate",
@@ -91,6 +95,8 @@ describe("fdiv dpo", () => {
       [["--set", "loss=ipo", "--set", "divergence=js"], /IPO is derived for reverse-kl alone/],
       [["--set", "data.train=absent.jsonl"], /absent\.jsonl: no such file/],
       [["--backend", "webgpu"], /To get it: npm i/],
+      [["--set", "data.eval=0", "--set", "patience=2"], /patience: there are no held-out rows/],
+      [["--set", "data.format=text"], /data\.format: Invalid option/],
     ];
     for (const [extra, message] of cases) {
       const { code, out, err } = await run(...extra);

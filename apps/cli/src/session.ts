@@ -37,6 +37,8 @@ export async function openSession(options: GlobalOptions): Promise<Session> {
     ...(options.threads !== undefined && { threads: options.threads }),
   });
   say(pc.dim(`backend ${backend.backend}: ${backend.detail}`));
+  if (options.threads !== undefined && backend.backend !== "wasm")
+    print(pc.yellow(`--threads is of the wasm backend; ${backend.backend} chooses its own number`));
   const controller = new AbortController();
   const interrupt = (): void => {
     if (controller.signal.aborted) process.exit(130);

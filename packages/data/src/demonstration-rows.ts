@@ -1,5 +1,5 @@
 import { type FormatOptions, renamed } from "./preference-rows.ts";
-import { DataError, type Demonstration, isMessages, type Row, textField } from "./row.ts";
+import { DataError, type Demonstration, isMessages, type Row, readEach, textField } from "./row.ts";
 import { isTranscript, transcriptMessages } from "./transcript.ts";
 
 function read(row: Row): Demonstration {
@@ -32,8 +32,8 @@ function read(row: Row): Demonstration {
  */
 export function demonstrationsOf(
   rows: readonly Row[],
-  options: Pick<FormatOptions, "columns"> = {},
+  options: Omit<FormatOptions, "format"> = {},
 ): Demonstration[] {
   if (rows.length === 0) throw new DataError("there are no rows.");
-  return rows.map((row) => read(renamed(row, options.columns)));
+  return readEach(rows, (row) => read(renamed(row, options.columns)), options);
 }

@@ -9,7 +9,14 @@ export { resizeImages } from "./images/resize.ts";
 export { maxLineLength, parseJsonLine, parseJsonRows, parsePlainText, parseTableRows } from "./parse-rows.ts";
 export { type FormatOptions, type PreferenceFormat, preferencesOf } from "./preference-rows.ts";
 export { type DataReport, formatDataReport } from "./report.ts";
-export { DataError, type Demonstration, type Message, type Preference, type Row } from "./row.ts";
+export {
+  DataError,
+  type Demonstration,
+  type Message,
+  type Preference,
+  type Row,
+  type RowFaults,
+} from "./row.ts";
 export { datasetFingerprint, splitByPrompt } from "./split.ts";
 export { type ScoredGroup, type SynthesisOptions, synthesisePreferences } from "./synthesise.ts";
 export { holdOut } from "./tasks/hold-out.ts";

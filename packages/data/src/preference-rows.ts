@@ -1,7 +1,16 @@
-import { DataError, isMessages, type Message, type Preference, type Row, textField } from "./row.ts";
+import {
+  DataError,
+  isMessages,
+  type Message,
+  type Preference,
+  type Row,
+  type RowFaults,
+  readEach,
+  textField,
+} from "./row.ts";
 import { isTranscript, splitTranscripts } from "./transcript.ts";
 
-export interface FormatOptions {
+export interface FormatOptions extends RowFaults {
   /** `auto` looks at the first row; `preference` is TRL's, `anthropic` transcripts. */
   format?: "auto" | "preference" | "anthropic";
   /** Renames fields: { prompt: "question" } reads the prompt from `question`. */
@@ -118,21 +127,27 @@ function commonPrefix(chosen: string, rejected: string, source: string) {
 }
 
 /**
- * Rows as preferences: TRL's formats (prompt explicit or shared, plain or messages) and Anthropic's transcripts.
+ * Rows as preferences: TRL's formats (prompt explicit or shared, plain or messages) and Anthropic's transcripts; and which were found.
  *
  * @throws DataError naming file, line and field
  */
 export function preferencesOf(
   rows: readonly Row[],
   options: FormatOptions = {},
-): { preferences: Preference[]; format: PreferenceFormat } {
+): { preferences: Preference[]; format: string } {
   if (rows.length === 0) throw new DataError("there are no rows.");
-  const format = formatOf(renamed(rows[0]!, options.columns), options.format);
-  const preferences = rows.map((row) => {
-    const named = renamed(row, options.columns);
-    // Every row is looked at, so that a stray one names itself.
-    const own = formatOf(named, options.format);
-    return read(named, own);
-  });
-  return { preferences, format };
+  const formats = new Set<PreferenceFormat>();
+  const preferences = readEach(
+    rows,
+    (row) => {
+      const named = renamed(row, options.columns);
+      // Every row is looked at, so that a stray one names itself.
+      const own = formatOf(named, options.format);
+      const preference = read(named, own);
+      formats.add(own);
+      return preference;
+    },
+    options,
+  );
+  return { preferences, format: [...formats].join("; ") };
 }

@@ -10,6 +10,33 @@ export class DataError extends Error {
   override name = "DataError";
 }
 
+/** What becomes of rows that can't be read; a data set of real life has some. */
+export interface RowFaults {
+  /** Default stop. */
+  onError?: "stop" | "skip";
+  /** Hears of each row skipped. */
+  onSkip?: (error: DataError) => void;
+}
+
+/** Each row by `read`; one that throws `DataError` is skipped where that is asked. */
+export function readEach<T>(
+  rows: readonly Row[],
+  read: (row: Row) => T,
+  { onError = "stop", onSkip }: RowFaults,
+): T[] {
+  const all = rows.flatMap((row) => {
+    try {
+      return [read(row)];
+    } catch (error) {
+      if (onError === "stop" || !(error instanceof DataError)) throw error;
+      onSkip?.(error);
+      return [];
+    }
+  });
+  if (all.length === 0) throw new DataError(`none of ${rows.length} rows could be read.`);
+  return all;
+}
+
 /** A chat message. */
 export interface Message {
   role: string;

@@ -211,3 +211,23 @@ describe("splits, fingerprints, synthesis", () => {
     expect(synthesisePreferences(groups, { seed: 1 })).toEqual(synthesisePreferences(groups, { seed: 1 }));
   });
 });
+
+describe("rows that can't be read", () => {
+  const rows = [
+    row({ prompt: "p", chosen: " a", rejected: " b" }, "f:1"),
+    row({ prompt: "p", chosen: " a" }, "f:2"),
+    row({ chosen: "The sky is blue.", rejected: "The sky is black." }, "f:3"),
+  ];
+
+  it("stop, or are skipped and told, also for a field that is missing", () => {
+    expect(() => preferencesOf(rows)).toThrow(/f:2: field "rejected" is missing/);
+    const told: string[] = [];
+    const faults = { onError: "skip" as const, onSkip: (error: DataError) => told.push(error.message) };
+    const { preferences, format } = preferencesOf(rows, faults);
+    expect(preferences.map(({ source }) => source)).toEqual(["f:1", "f:3"]);
+    expect(format).toBe("explicit prompt, text; implicit prompt, text");
+    expect(told).toEqual([expect.stringMatching(/^f:2: /)]);
+    expect(demonstrationsOf([row({ text: "a" }), row({ other: 1 })], faults)).toHaveLength(1);
+    expect(() => preferencesOf([rows[1]!], faults)).toThrow(/none of 1 rows could be read/);
+  });
+});

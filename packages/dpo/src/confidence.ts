@@ -21,5 +21,6 @@ export function choiceOutcomes(margins: ArrayLike<number>): { confidences: numbe
 
 /** exp(mean token log-probability) of each completion, what the f-DPO paper bins (arXiv 2309.16240, section 5). */
 export function meanTokenLikelihood(logProbs: ArrayLike<number>, lengths: ArrayLike<number>): number[] {
-  return Array.from(logProbs, (logProb, i) => Math.exp(logProb / lengths[i]!));
+  // A certain token's log-probability may be rounded to just above 0.
+  return Array.from(logProbs, (logProb, i) => Math.min(1, Math.exp(logProb / lengths[i]!)));
 }

@@ -20,7 +20,12 @@ export function wilsonInterval(successes: number, n: number, level = 0.95): Inte
   const p = successes / n;
   const middle = (p + z ** 2 / (2 * n)) / (1 + z ** 2 / n);
   const half = (z / (1 + z ** 2 / n)) * Math.sqrt((p * (1 - p)) / n + z ** 2 / (4 * n ** 2));
-  return { value: p, low: Math.max(0, middle - half), high: Math.min(1, middle + half) };
+  // Exactly 0 and 1 where nothing or everything succeeds; the formula would round beside them.
+  return {
+    value: p,
+    low: successes === 0 ? 0 : Math.max(0, middle - half),
+    high: successes === n ? 1 : Math.min(1, middle + half),
+  };
 }
 
 /** Student's interval of a mean; without width information, for one value, it is unbounded. */

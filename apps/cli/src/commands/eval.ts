@@ -37,14 +37,12 @@ export async function evaluate(
   const session = await openSession(options);
   try {
     await mkdir(config.output, { recursive: true });
+    const before = await evaluationBefore(config.output);
     const model = await loadCausalLm(config.model, { trainable: false, hub: hubProgress(session) });
     const pairs = config.data ? await evaluatePairs(config, model, session) : {};
     const { evaluation, samples } = config.prompts
       ? await evaluateSamples(config, model, session)
       : { evaluation: {}, samples: [] };
-    const before = await readFile(join(config.output, "evaluation.json"), "utf8")
-      .then((text) => JSON.parse(text) as object)
-      .catch(() => ({}));
     const all = { ...before, ...pairs, ...evaluation };
     await writeDurably(join(config.output, "evaluation.json"), `${JSON.stringify(all, null, 2)}\n`);
     if (samples.length > 0) await writeEvaluationSamples(config.output, samples);
@@ -55,9 +53,25 @@ export async function evaluate(
   }
 }
 
+/** What an earlier evaluation, or the end of training, wrote there. */
+async function evaluationBefore(folder: string): Promise<object> {
+  const file = join(folder, "evaluation.json");
+  const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return "{}";
+    throw error;
+  });
+  try {
+    return JSON.parse(text) as object;
+  } catch {
+    throw new ConfigError(
+      `${file} is malformed, and would be written over; move it away, or choose another output.`,
+    );
+  }
+}
+
 async function evaluatePairs(config: EvalConfig, model: Parameters<typeof judgePairs>[0], session: Session) {
   const settings = { microBatchTokens: config.microBatchTokens, sharePrompt: true, lengthNormalised: false };
-  const data = { ...config.data!, eval: 0 };
+  const data = config.data!;
   const dataset = await preferenceDataset({ model: config.model, data, seed: config.seed }, model, session);
   session.say(dataset.text);
   const { pairs } = await referPairs(
@@ -84,15 +98,19 @@ async function evaluateSamples(
 ) {
   const prompts = typeof config.prompts === "string" ? await promptsOf(config.prompts) : config.prompts!;
   const reward = config.reward === undefined ? undefined : await loadReward(config.reward);
-  const { maxTokens, temperature, seed, microBatchTokens } = config;
+  const { maxTokens, temperature, seed, microBatchTokens, chat } = config;
   const perPrompt = Math.max(1, Math.round(config.samples / prompts.length));
-  const sampling = { prompts, perPrompt, maxTokens, temperature, signal: session.signal };
+  const sampling = { prompts, perPrompt, maxTokens, temperature, chat, signal: session.signal };
   session.say(`sampling ${prompts.length * perPrompt} completions`);
   const samples = await samplePolicy(model, { ...sampling, seed });
   if (reward) await rewardSamples(samples, reward);
   const scores = { policy: samples };
   const settings = { divergenceName: config.divergence, temperature };
   if (!config.reference) return { evaluation: evaluatePolicy(scores, settings), samples };
+  if (temperature !== 1)
+    session.warn(
+      `temperature ${temperature}: the samples are of another law than the model's, so they tell no divergence; take 1 for that`,
+    );
   const reference = await loadCausalLm(config.reference, { trainable: false, hub: hubProgress(session) });
   const referenceSamples = await samplePolicy(reference, { ...sampling, seed: `reference ${seed}` });
   const cross = {

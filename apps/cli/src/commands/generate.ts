@@ -1,4 +1,4 @@
-import { streamText } from "@fdiv/models";
+import { disposeModel, streamText } from "@fdiv/models";
 import { loadCausalLm } from "@fdiv/models/node";
 import { ConfigError } from "../config/config-file.ts";
 import { hubProgress } from "../runs/open-model.ts";
@@ -20,35 +20,43 @@ export interface GenerateCommandOptions extends GlobalOptions {
 
 /** `fdiv generate`: the text alone to standard output, as it comes. */
 export async function generateText(options: GenerateCommandOptions): Promise<void> {
-  const session = await openSession(options);
-  const { tokenizer, maxTokens, temperature, seed } = options;
-  const model = await loadCausalLm(options.model, {
-    trainable: false,
-    hub: hubProgress(session),
-    ...(tokenizer !== undefined && { tokenizer }),
-  });
   if (options.system !== undefined && !options.chat)
     throw new ConfigError("--system is part of a chat; add --chat.");
-  const prompt = options.chat ? chatPrompt(model.tokenizer, options) : (options.prompt ?? "");
-  const pieces = streamText(model, prompt, {
-    maxTokens,
-    temperature,
-    seed,
-    signal: session.signal,
-    parseSpecial: options.chat ?? false,
-    ...(options.topK !== undefined && { topK: options.topK }),
-    ...(options.topP !== undefined && { topP: options.topP }),
-    ...(options.stop.length > 0 && { stop: options.stop }),
-  });
-  const started = performance.now();
-  let characters = 0;
-  for await (const piece of pieces) {
-    characters += piece.length;
-    process.stdout.write(piece);
+  const session = await openSession(options);
+  const { tokenizer, maxTokens, temperature, seed } = options;
+  try {
+    const model = await loadCausalLm(options.model, {
+      trainable: false,
+      hub: hubProgress(session),
+      ...(tokenizer !== undefined && { tokenizer }),
+    });
+    const prompt = options.chat ? chatPrompt(model.tokenizer, options) : (options.prompt ?? "");
+    const pieces = streamText(model, prompt, {
+      maxTokens,
+      temperature,
+      seed,
+      signal: session.signal,
+      parseSpecial: options.chat ?? false,
+      ...(options.topK !== undefined && { topK: options.topK }),
+      ...(options.topP !== undefined && { topP: options.topP }),
+      ...(options.stop.length > 0 && { stop: options.stop }),
+    });
+    const started = performance.now();
+    let characters = 0;
+    try {
+      for await (const piece of pieces) {
+        characters += piece.length;
+        process.stdout.write(piece);
+      }
+    } finally {
+      // Also after Ctrl-C: what was said stands on a line of its own.
+      process.stdout.write("\n");
+    }
+    session.say(`${characters} characters in ${((performance.now() - started) / 1e3).toFixed(2)} s`);
+    disposeModel(model);
+  } finally {
+    session.close();
   }
-  process.stdout.write("\n");
-  session.say(`${characters} characters in ${((performance.now() - started) / 1e3).toFixed(2)} s`);
-  session.close();
 }
 
 function chatPrompt(

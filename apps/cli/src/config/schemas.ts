@@ -13,7 +13,7 @@ export const data = z
       .default(0.1)
       .describe("Share of the prompts held out for evaluation, or a file of its own."),
     format: z
-      .enum(["auto", "preference", "anthropic", "text"])
+      .enum(["auto", "preference", "anthropic"])
       .default("auto")
       .describe("How a row is read; auto says what it found."),
     columns: z.record(z.string(), z.string()).optional().describe("Field renaming: { prompt: question }."),
@@ -24,9 +24,18 @@ export const data = z
     maxLength: count.default(512).describe("Tokens of prompt and completion together."),
     maxPromptLength: count.optional().describe("Tokens of the prompt; the end of a longer one is kept."),
     limit: count.optional().describe("Use only the first rows."),
-    onError: z.enum(["stop", "skip"]).default("stop").describe("What a malformed row does."),
+    onError: z
+      .enum(["stop", "skip"])
+      .default("stop")
+      .describe("What a row does that is malformed or lacks a field."),
   })
   .describe("The rows to train on.");
+
+/** Demonstrations have one form, told by their fields. */
+const demonstrations = data.omit({ format: true }).describe("The rows to train on.");
+
+/** Rows to judge by are all of them. */
+const judged = data.omit({ eval: true }).describe("Preference rows, for accuracy and calibration.");
 
 const lora = z
   .strictObject({
@@ -46,6 +55,7 @@ const samples = z
         .union([z.array(z.string()).min(1), z.string()])
         .optional()
         .describe("Prompts, or a file of one a line; the first held-out ones when absent."),
+      chat: z.boolean().default(false).describe("Put each of the prompts into the model's chat template."),
       count: count.default(16).describe("Completions drawn each time, over the prompts in turn."),
       maxTokens: count
         .optional()
@@ -138,7 +148,7 @@ export const sftSchema = z
   .strictObject({
     $schema: z.string().optional(),
     model: z.string().describe("A Hugging Face folder, a GGUF or llama2.c file, or hf:owner/name@revision."),
-    data,
+    data: demonstrations,
     lora: lora.optional(),
     ...optimizer,
     learningRate: optimizer.learningRate.default(5e-5),
@@ -151,14 +161,15 @@ export const evalSchema = z
     $schema: z.string().optional(),
     model: z.string().describe("The policy to judge."),
     reference: z.string().optional().describe("The reference policy; none skips what needs one."),
-    data: data.optional().describe("Preference rows, for accuracy and calibration."),
+    data: judged.optional(),
     divergence: z.string().default("reverse-kl"),
     beta: z.number().positive().default(0.1),
     prompts: z
-      .union([z.array(z.string()), z.string()])
+      .union([z.array(z.string()).min(1), z.string()])
       .optional()
       .describe("Prompts, or a file of one a line."),
-    samples: count.default(64).describe("Completions sampled over all prompts."),
+    chat: z.boolean().default(false).describe("Put each prompt into the model's chat template."),
+    samples: count.default(64).describe("Completions sampled over all prompts, one at least of each."),
     maxTokens: count.default(64),
     temperature: z.number().min(0).default(1),
     reward: z

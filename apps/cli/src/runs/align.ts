@@ -16,7 +16,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { DpoConfig } from "../config/schemas.ts";
 import { loadReward } from "../rewards/load-reward.ts";
 import type { Session } from "../session.ts";
-import { preferenceDataset } from "./datasets.ts";
+import { checkHeldOut, preferenceDataset } from "./datasets.ts";
 import {
   judgePairs,
   likelihoodAccuracy,
@@ -51,6 +51,7 @@ export async function align(
   try {
     const dataset = await preferenceDataset(config, model, session);
     session.say(dataset.text);
+    checkHeldOut(config, dataset.held.length);
     const { pairs, fingerprint } = await referPairs(
       [...dataset.train, ...dataset.held],
       model,

@@ -6,6 +6,7 @@ import {
   formatDataReport,
   preferencesOf,
   type Row,
+  type RowFaults,
   splitByPrompt,
   type TokenPair,
   type TokenText,
@@ -16,11 +17,14 @@ import { readRows } from "@fdiv/data/node";
 import type { CausalLm, Tokenizer } from "@fdiv/models";
 import { downloadHub, parseHubReference } from "@fdiv/models/node";
 import { ConfigError } from "../config/config-file.ts";
-import type { DpoConfig } from "../config/schemas.ts";
+import type { DpoConfig, SftConfig } from "../config/schemas.ts";
 import type { Session } from "../session.ts";
 import { hubProgress } from "./open-model.ts";
 
-type DataConfig = DpoConfig["data"];
+type PairData = DpoConfig["data"];
+type DataConfig = SftConfig["data"];
+/** Rows of which none need be held out. */
+type WithoutHeldOut<T> = Omit<T, "eval"> & { eval?: string | number };
 
 export interface Dataset<T> {
   train: T[];
@@ -42,7 +46,7 @@ async function resolveHub(spec: string, session: Session): Promise<string[]> {
     ...(revision && { revision }),
     files: (paths) => {
       const usable = paths.filter((path) => dataFile.test(path));
-      const train = usable.filter((path) => /train/i.test(path));
+      const train = usable.filter((path) => /(^|[/_.-])train/i.test(path));
       return train.length > 0 ? train : usable;
     },
     ...hubProgress(session),
@@ -50,18 +54,28 @@ async function resolveHub(spec: string, session: Session): Promise<string[]> {
   return files.map((file) => join(folder, file));
 }
 
-async function rowsOf(files: string | string[], config: DataConfig, session: Session): Promise<Row[]> {
+/** Rows as read and as understood; those that can't be are counted, the first few named, where the configuration says so. */
+async function readAll<T>(
+  files: string | string[],
+  config: Omit<DataConfig, "eval">,
+  session: Session,
+  understand: (rows: Row[], faults: RowFaults) => T,
+): Promise<T> {
   let skipped = 0;
-  const rows = await readRows(files, {
+  const faults: RowFaults = {
     onError: config.onError,
     onSkip: (error) => {
       if (skipped++ < 3) session.warn(`skipped ${error.message}`);
     },
+  };
+  const rows = await readRows(files, {
+    ...faults,
     resolve: (spec) => resolveHub(spec, session),
     ...(config.limit !== undefined && { limit: config.limit }),
   });
-  if (skipped > 3) session.warn(`skipped ${skipped} malformed rows in all`);
-  return rows;
+  const understood = understand(rows, faults);
+  if (skipped > 3) session.warn(`skipped ${skipped} rows in all`);
+  return understood;
 }
 
 /** What reading texts needs of a model. */
@@ -75,36 +89,44 @@ function tokenizerOf(model: TextReader, path: string): Tokenizer {
   return model.tokenizer;
 }
 
-function tokeniseOptions(config: DataConfig, model: TextReader) {
-  const { template, maxLength, maxPromptLength } = config;
+function tokeniseOptions(
+  { template, maxLength, maxPromptLength }: DataConfig,
+  { config: { maxPositions } }: TextReader,
+  session: Session,
+) {
+  if (maxLength > maxPositions)
+    session.say(`data.maxLength: the model's context holds ${maxPositions} tokens, so rows are cut there`);
   return {
     template,
-    maxLength: Math.min(maxLength, model.config.maxPositions),
+    maxLength: Math.min(maxLength, maxPositions),
     ...(maxPromptLength !== undefined && { maxPromptLength }),
   };
 }
 
 /** Reads, splits and tokenises preference pairs. */
 export async function preferenceDataset(
-  { model: path, data, seed }: { model: string; data: DataConfig; seed: number },
+  { model: path, data, seed }: { model: string; data: WithoutHeldOut<PairData>; seed: number },
   model: CausalLm,
   session: Session,
 ): Promise<Dataset<TokenPair>> {
-  if (data.format === "text")
-    throw new ConfigError('data.format: "text" holds no pairs; use it with fdiv sft.');
   const tokenizer = tokenizerOf(model, path);
   const formats = { format: data.format, ...(data.columns && { columns: data.columns }) };
-  const read = async (files: string | string[]) => preferencesOf(await rowsOf(files, data, session), formats);
+  const read = (files: string | string[]) =>
+    readAll(files, data, session, (rows, faults) => preferencesOf(rows, { ...formats, ...faults }));
   const { preferences, format } = await read(data.train);
   const parts =
     typeof data.eval === "string"
       ? { train: preferences, held: (await read(data.eval)).preferences }
-      : splitByPrompt(preferences, data.eval, seed);
-  const options = tokeniseOptions(data, model);
-  const train = tokenisePreferences(parts.train, tokenizer, { ...options, format });
-  const held =
-    parts.held.length > 0 ? tokenisePreferences(parts.held, tokenizer, { ...options, format }).pairs : [];
-  return { train: train.pairs, held, report: train.report, text: describe(train.report, held.length) };
+      : splitByPrompt(preferences, data.eval ?? 0, seed);
+  const options = { ...tokeniseOptions(data, model, session), format };
+  const train = tokenisePreferences(parts.train, tokenizer, options);
+  const held = parts.held.length > 0 ? tokenisePreferences(parts.held, tokenizer, options) : undefined;
+  return {
+    train: train.pairs,
+    held: held?.pairs ?? [],
+    report: train.report,
+    text: describe(train.report, held?.report),
+  };
 }
 
 /** Reads, splits and tokenises demonstrations. */
@@ -115,26 +137,61 @@ export async function demonstrationDataset(
 ): Promise<Dataset<TokenText>> {
   const tokenizer = tokenizerOf(model, path);
   const formats = data.columns ? { columns: data.columns } : {};
-  const read = async (files: string | string[]) =>
-    demonstrationsOf(await rowsOf(files, data, session), formats);
+  const read = (files: string | string[]) =>
+    readAll(files, data, session, (rows, faults) => demonstrationsOf(rows, { ...formats, ...faults }));
   const demonstrations = await read(data.train);
   const parts =
     typeof data.eval === "string"
       ? { train: demonstrations, held: await read(data.eval) }
       : splitByPrompt(demonstrations, data.eval, seed);
-  const options = tokeniseOptions(data, model);
+  const options = tokeniseOptions(data, model, session);
   const train = tokeniseDemonstrations(parts.train, tokenizer, options);
-  const held = parts.held.length > 0 ? tokeniseDemonstrations(parts.held, tokenizer, options).texts : [];
-  return { train: train.texts, held, report: train.report, text: describe(train.report, held.length) };
+  const held = parts.held.length > 0 ? tokeniseDemonstrations(parts.held, tokenizer, options) : undefined;
+  return {
+    train: train.texts,
+    held: held?.texts ?? [],
+    report: train.report,
+    text: describe(train.report, held?.report),
+  };
 }
 
-const describe = (report: DataReport, held: number): string =>
-  `${formatDataReport(report)}\nheld out    ${held} rows for evaluation`;
+/** Of the rows held out, what became of them; of the others, everything. */
+function describe(train: DataReport, held: DataReport | undefined): string {
+  if (!held) return `${formatDataReport(train)}\nheld out    no rows for evaluation`;
+  const dropped = Object.entries(held.dropped).map(
+    ([reason, { count, first }]) => `\n  dropped   ${count}: ${reason} (${first.join("; ")})`,
+  );
+  const { prompts, completions } = held.truncated;
+  return (
+    `${formatDataReport(train)}\nheld out    ${held.kept} rows for evaluation; truncated ${prompts} prompts, ` +
+    `${completions} completions${dropped.join("")}`
+  );
+}
+
+/** Refuses settings that speak of evaluations where nothing is held out to evaluate on. */
+export function checkHeldOut(
+  config: { patience?: number; restoreBest: boolean; evaluateEvery?: number },
+  held: number,
+): void {
+  if (held > 0) return;
+  const { patience, restoreBest, evaluateEvery } = config;
+  for (const [name, asked] of Object.entries({
+    patience,
+    restoreBest: restoreBest || undefined,
+    evaluateEvery,
+  }))
+    if (asked !== undefined)
+      throw new ConfigError(
+        `${name}: there are no held-out rows to evaluate on; set data.eval, or leave it out.`,
+      );
+}
 
 /** Lines of a prompt file, blank ones left out. */
 export async function promptsOf(file: string): Promise<string[]> {
   const text = await readFile(file, "utf8").catch((error: NodeJS.ErrnoException) => {
     throw new ConfigError(`prompts: ${file}: ${error.code === "ENOENT" ? "no such file" : error.message}.`);
   });
-  return text.split("\n").filter((line) => line.trim() !== "");
+  const prompts = text.split(/\r?\n/).filter((line) => line.trim() !== "");
+  if (prompts.length === 0) throw new ConfigError(`prompts: ${file} holds no prompt.`);
+  return prompts;
 }

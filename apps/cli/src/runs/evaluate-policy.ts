@@ -3,6 +3,7 @@ import { clusteredInterval, distinctN, selfBleu } from "@fdiv/metrics";
 import { type CausalLm, generate, sequenceLogProbs, tokenRows } from "@fdiv/models";
 import { microBatches } from "@fdiv/trainer";
 import * as tf from "@tensorflow/tfjs-core";
+import { ConfigError } from "../config/config-file.ts";
 import type { Reward } from "../rewards/load-reward.ts";
 
 /** One completion, with what the evaluation needs to know of it. */
@@ -25,11 +26,24 @@ export interface SampleOptions {
   seed: number | string;
   /** Prompts sampled together. */
   batch?: number;
+  /** Whether prompts are a user's messages in the model's chat template. */
+  chat?: boolean;
   signal?: AbortSignal;
 }
 
-/** A prompt's tokens; of an empty one, the token that texts begin with. */
-export function promptTokens(tokenizer: NonNullable<CausalLm["tokenizer"]>, prompt: string): number[] {
+/** A prompt's tokens, of a chat as the user's message; of an empty one, the token that texts begin with. */
+export function promptTokens(
+  tokenizer: NonNullable<CausalLm["tokenizer"]>,
+  prompt: string,
+  { chat = false } = {},
+): number[] {
+  if (chat) {
+    if (!tokenizer.applyChatTemplate)
+      throw new ConfigError("chat: the model has no chat template; leave it out.");
+    const messages = [{ role: "user", content: prompt }];
+    const text = tokenizer.applyChatTemplate(messages, { addGenerationPrompt: true });
+    return tokenizer.encode(text, { parseSpecial: true });
+  }
   const ids = tokenizer.encode(prompt, { addSpecial: true });
   return ids.length > 0 ? ids : [tokenizer.bosId ?? tokenizer.eosId ?? 0];
 }
@@ -66,9 +80,9 @@ export async function drawSamples(
 export async function samplePolicy(model: CausalLm, options: SampleOptions): Promise<Sample[]> {
   const { tokenizer } = model;
   if (!tokenizer) throw new Error("the model has no tokenizer, so prompts can't be read.");
-  const { prompts, perPrompt, batch = 64, ...rest } = options;
+  const { prompts, perPrompt, chat = false, batch = 64, ...rest } = options;
   const asked = prompts.flatMap((text) => {
-    const prompt = { text, ids: promptTokens(tokenizer, text) };
+    const prompt = { text, ids: promptTokens(tokenizer, text, { chat }) };
     return Array.from({ length: perPrompt }, () => prompt);
   });
   const samples: Sample[] = [];

@@ -11,7 +11,7 @@ import { microBatches, shuffledBatches } from "@fdiv/trainer";
 import * as tf from "@tensorflow/tfjs-core";
 import type { SftConfig } from "../config/schemas.ts";
 import type { Session } from "../session.ts";
-import { demonstrationDataset } from "./datasets.ts";
+import { checkHeldOut, demonstrationDataset } from "./datasets.ts";
 import { openModel } from "./open-model.ts";
 import { planText, runTraining, saveModel } from "./training-run.ts";
 
@@ -49,6 +49,7 @@ export async function fineTune(
     const dataset = await demonstrationDataset(config, model, session);
     session.say(dataset.text);
     const { train, held } = dataset;
+    checkHeldOut(config, held.length);
     const batches = shuffledBatches({
       rows: train,
       batchSize: config.batchSize,

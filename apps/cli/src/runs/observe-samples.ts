@@ -34,12 +34,16 @@ export interface SamplePlan {
  * @throws ConfigError when a configured prompt and `maxTokens` do not fit the model's context
  */
 export async function planSamples(
-  { prompts: given, count, maxTokens: most }: SamplesConfig,
+  { prompts: given, chat, count, maxTokens: most }: SamplesConfig,
   rows: readonly { prompt: number[] }[],
   model: CausalLm,
 ): Promise<SamplePlan> {
   const tokenizer = model.tokenizer!;
   const { maxPositions } = model.config;
+  if (chat && given === undefined)
+    throw new ConfigError(
+      "samples.chat is of samples.prompts; the data's prompts are in their template already.",
+    );
   const least = most ?? Math.min(64, Math.ceil(maxPositions / 2));
   const prompts =
     given === undefined
@@ -49,7 +53,7 @@ export async function planSamples(
           .map((ids) => ({ text: tokenizer.decode(ids, { skipSpecial: true }), ids }))
       : (typeof given === "string" ? await promptsOf(given) : given)
           .slice(0, count)
-          .map((text) => ({ text, ids: promptTokens(tokenizer, text) }));
+          .map((text) => ({ text, ids: promptTokens(tokenizer, text, { chat }) }));
   if (prompts.length === 0)
     throw new ConfigError(
       given === undefined

@@ -44,6 +44,21 @@ it.each<[string, string | Uint8Array, RegExp]>([
   await expect(readRows(await file(name, contents))).rejects.toThrow(message);
 });
 
+it.each(["snappy", "zstd"])("reads Parquet as pyarrow writes it, %s", async (compression) => {
+  const path = fileURLToPath(new URL(`../golden/pairs-${compression}.parquet`, import.meta.url));
+  const rows = await readRows(path);
+  expect(rows).toHaveLength(5);
+  expect(rows[4]!.source).toBe(`${path}, row 5`);
+  const { preferences, format } = preferencesOf(rows);
+  expect(format).toBe("explicit prompt, messages");
+  expect(preferences[3]).toMatchObject({
+    prompt: [{ role: "user", content: "Question 3, été?" }],
+    chosen: [{ role: "assistant", content: "Yes 3." }],
+    rejected: [{ role: "assistant", content: "No 3." }],
+  });
+  expect((await readRows(path, { limit: 2 })).map(({ fields }) => Number(fields.score))).toEqual([0, 1]);
+});
+
 it("bounds what a file may decompress to, and says what is absent", async () => {
   const bomb = await file("bomb.jsonl.gz", gzipSync(Buffer.alloc(1 << 22, 32)));
   await expect(readRows(bomb, { maxBytes: 1 << 20 })).rejects.toThrow(/decompresses to more than/);

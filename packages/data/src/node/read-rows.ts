@@ -2,7 +2,7 @@ import { createReadStream } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
-import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
+import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 import { compressors } from "hyparquet-compressors";
 import {
   maxLineLength,
@@ -11,15 +11,11 @@ import {
   parsePlainText,
   parseTableRows,
 } from "../parse-rows.ts";
-import { DataError, type Row } from "../row.ts";
+import { DataError, type Row, type RowFaults } from "../row.ts";
 
-export interface ReadOptions {
+export interface ReadOptions extends RowFaults {
   /** Use only the first rows of all files together. */
   limit?: number;
-  /** What a malformed row does; default stop. */
-  onError?: "stop" | "skip";
-  /** Hears of each row skipped. */
-  onSkip?: (error: DataError) => void;
   /** Turns `hf:owner/name` into files. */
   resolve?: (spec: string) => Promise<string[]>;
   /** Most bytes a file may have or decompress to; default 8 GiB. */
@@ -84,7 +80,7 @@ async function* rowsOf(file: string, options: ReadOptions): AsyncGenerator<Row> 
       yield* parsePlainText(await wholeText(file, zipped), file);
       return;
     case ".parquet":
-      yield* await parquetRows(file);
+      yield* await parquetRows(file, options.limit);
       return;
     default:
       throw new DataError(
@@ -166,7 +162,10 @@ async function wholeText(file: string, zipped: boolean): Promise<string> {
   }
 }
 
-async function parquetRows(file: string): Promise<Row[]> {
+/** Rows that a Parquet file may have: its whole table is in memory at once. */
+const parquetRowLimit = 50_000_000;
+
+async function parquetRows(file: string, limit: number | undefined): Promise<Row[]> {
   const start = await open(file).then(async (handle) => {
     const { buffer } = await handle.read(Buffer.alloc(4), 0, 4, 0);
     await handle.close();
@@ -174,7 +173,13 @@ async function parquetRows(file: string): Promise<Row[]> {
   });
   if (start !== "PAR1") throw new DataError(`${file}: no Parquet file.`);
   try {
-    const records = await parquetReadObjects({ file: await asyncBufferFromFile(file), compressors });
+    const buffer = await asyncBufferFromFile(file);
+    const metadata = await parquetMetadataAsync(buffer);
+    const count = Number(metadata.num_rows);
+    if (!(count >= 0 && count <= parquetRowLimit))
+      throw new Error(`it claims ${count} rows, and ${parquetRowLimit} are allowed`);
+    const rowEnd = Math.min(count, limit ?? count);
+    const records = await parquetReadObjects({ file: buffer, metadata, compressors, rowEnd });
     return records.map((fields, i) => ({ fields, source: `${file}, row ${i + 1}` }));
   } catch (error) {
     throw new DataError(`${file}: ${(error as Error).message}`);
