@@ -90,7 +90,7 @@ function tokenizerOf(model: TextReader, path: string): Tokenizer {
 }
 
 function tokeniseOptions(
-  { template, maxLength, maxPromptLength }: DataConfig,
+  { template, maxLength, maxPromptLength }: Omit<DataConfig, "eval">,
   { config: { maxPositions } }: TextReader,
   session: Session,
 ) {
