@@ -149,8 +149,10 @@ export function t5ConfigFrom(json: Json): T5Config {
 export function t5ConfigJson(config: T5Config): Json {
   const activation =
     config.gated && config.activation === "geluTanh" ? "gelu" : activationName(config.activation);
+  const { initializer_factor: _, ...raw } = config.huggingFace;
+  const factor = config.initializerFactor;
   return {
-    ...config.huggingFace,
+    ...raw,
     architectures: [
       config.modelType === "mt5" ? "MT5ForConditionalGeneration" : "T5ForConditionalGeneration",
     ],
@@ -170,7 +172,8 @@ export function t5ConfigJson(config: T5Config): Json {
     // Readers take this for "scaled" and look at the weights for the rest.
     tie_word_embeddings: config.scaledHead,
     scale_decoder_outputs: config.scaledHead,
-    initializer_factor: config.initializerFactor,
+    // A JSON file made here has no 1.0, and transformers takes 1 for no float; 1 is its default too.
+    ...(!Number.isInteger(factor) && { initializer_factor: factor }),
     decoder_start_token_id: config.startId,
     eos_token_id: config.eosIds.length > 1 ? config.eosIds : (config.eosIds[0] ?? null),
     pad_token_id: config.padId,
