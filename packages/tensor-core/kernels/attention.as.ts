@@ -3,7 +3,8 @@ import { slot } from "./gemm.as";
 import { axpy, dot, exp1, exp4, log1, max4, sum4, sums4 } from "./vector-math.as";
 
 // One task is one row of the batch and one key head, with all query heads that share it: so every gradient has one writer.
-// Arguments: q, k, v, layout, out, logSumExp, B, T, S, heads, kvHeads, D, scale, scratch, scratchBytes, dy, dq, dk, dv, window
+// With a bias, which all rows of the batch share, a gradient's task is one key head and every row.
+// Arguments: q, k, v, layout, out, logSumExp, B, T, S, heads, kvHeads, D, scale, scratch, scratchBytes, dy, dq, dk, dv, window, bias or 0, dbias
 
 // @ts-ignore: decorator
 @inline
@@ -118,6 +119,19 @@ function windowStart(a: i32, window: i32): i32 {
   return window > 0 ? max(0, a - window + 1) : 0;
 }
 
+/** scores[j] += bias[j] for from ≤ j < to. */
+function addBias(scores: usize, bias: usize, from: i32, to: i32): void {
+  let j = from;
+  for (; j + 4 <= to; j += 4) {
+    const at = <usize>j << 2;
+    v128.store(scores + at, f32x4.add(v128.load(scores + at), v128.load(bias + at)));
+  }
+  for (; j < to; j++) {
+    const at = <usize>j << 2;
+    store<f32>(scores + at, load<f32>(scores + at) + load<f32>(bias + at));
+  }
+}
+
 export function attention(args: usize, task: i32, worker: i32): void {
   const t = slot(args, 7);
   const s = slot(args, 8);
@@ -126,6 +140,7 @@ export function attention(args: usize, task: i32, worker: i32): void {
   const d = slot(args, 11);
   const scale = float(args, 12);
   const window = slot(args, 19);
+  const biases = <usize>slot(args, 20);
   const group = heads / kvHeads;
   const b = task / kvHeads;
   const kvHead = task % kvHeads;
@@ -152,6 +167,11 @@ export function attention(args: usize, task: i32, worker: i32): void {
       const secondEnd = a < branch ? 0 : min(s, a + 1);
       scoreKeys(q, k, kRow, start, end, d, scale, scores);
       scoreKeys(q, k, kRow, second, secondEnd, d, scale, scores);
+      if (biases) {
+        const bias = biases + (<usize>((head * t + i) * s) << 2);
+        addBias(scores, bias, start, end);
+        addBias(scores, bias, second, secondEnd);
+      }
       const top = largest(scores, second, secondEnd, largest(scores, start, end, least));
       memory.fill(out, 0, <usize>d << 2);
       const lse = <usize>slot(args, 5) + (<usize>((b * heads + head) * t + i) << 2);
@@ -172,15 +192,18 @@ export function attention(args: usize, task: i32, worker: i32): void {
 /** Probabilities and score gradients of keys from … to, then their shares of dq, dk and dv. */
 function keyGradients(
   q: usize, k: usize, v: usize, dout: usize, dq: usize, dk: usize, dv: usize, row: usize,
-  from: i32, to: i32, d: i32, scale: f32, lse: f32, delta: f32, p: usize, ds: usize,
+  from: i32, to: i32, d: i32, scale: f32, lse: f32, delta: f32, p: usize, ds: usize, bias: usize, dbias: usize,
 ): void {
   if (from >= to) return;
   scoreKeys(q, k, row, from, to, d, scale, p);
+  if (bias) addBias(p, bias, from, to);
   exponentiate(p, from, to, lse);
   scoreKeys(dout, v, row, from, to, d, 1, ds);
   for (let j = from; j < to; j++) {
     const at = <usize>j << 2;
-    store<f32>(ds + at, load<f32>(p + at) * (load<f32>(ds + at) - delta) * scale);
+    const slope = load<f32>(p + at) * (load<f32>(ds + at) - delta);
+    store<f32>(ds + at, slope * scale);
+    if (bias) store<f32>(dbias + at, load<f32>(dbias + at) + slope);
   }
   addRows(ds, k, row, from, to, d, dq);
   for (let j = from; j < to; j++) {
@@ -196,7 +219,8 @@ function keyGradients(
   }
 }
 
-export function attentionGrad(args: usize, task: i32, worker: i32): void {
+/** The gradients of one row of the batch and one key head. */
+function rowGradients(args: usize, b: i32, kvHead: i32, worker: i32): void {
   const t = slot(args, 7);
   const s = slot(args, 8);
   const heads = slot(args, 9);
@@ -204,20 +228,19 @@ export function attentionGrad(args: usize, task: i32, worker: i32): void {
   const d = slot(args, 11);
   const scale = float(args, 12);
   const window = slot(args, 19);
+  const biases = <usize>slot(args, 20);
   const group = heads / kvHeads;
-  const b = task / kvHeads;
-  const kvHead = task % kvHeads;
   const qRow = <usize>(heads * d) << 2;
   const kRow = <usize>(kvHeads * d) << 2;
   const layout = <usize>slot(args, 3) + <usize>b * 12;
   const offset = load<i32>(layout);
   const prefixEnd = load<i32>(layout, 4);
   const branch = load<i32>(layout, 8);
-  const place = <usize>b * <usize>s * kRow + (<usize>(kvHead * d) << 2);
-  const k = <usize>slot(args, 1) + place;
-  const v = <usize>slot(args, 2) + place;
-  const dk = <usize>slot(args, 17) + place;
-  const dv = <usize>slot(args, 18) + place;
+  const from = <usize>b * <usize>s * kRow + (<usize>(kvHead * d) << 2);
+  const k = <usize>slot(args, 1) + from;
+  const v = <usize>slot(args, 2) + from;
+  const dk = <usize>slot(args, 17) + from;
+  const dv = <usize>slot(args, 18) + from;
   const p = <usize>slot(args, 13) + <usize>worker * <usize>slot(args, 14);
   const ds = p + (<usize>(s + 4) << 2);
   for (let j = 0; j < s; j++) {
@@ -237,9 +260,24 @@ export function attentionGrad(args: usize, task: i32, worker: i32): void {
       const delta = dot(dout, <usize>slot(args, 4) + at, d);
       const a = offset + i;
       const start = windowStart(a, window);
-      keyGradients(q, k, v, dout, dq, dk, dv, kRow, start, min(s, firstEnd(a, prefixEnd, branch)), d, scale, lse, delta, p, ds);
+      const place = <usize>((head * t + i) * s) << 2;
+      const bias = biases ? biases + place : 0;
+      const dbias = <usize>slot(args, 21) + place;
+      keyGradients(q, k, v, dout, dq, dk, dv, kRow, start, min(s, firstEnd(a, prefixEnd, branch)), d, scale, lse, delta, p, ds, bias, dbias);
       if (a >= branch)
-        keyGradients(q, k, v, dout, dq, dk, dv, kRow, max(branch, start), min(s, a + 1), d, scale, lse, delta, p, ds);
+        keyGradients(q, k, v, dout, dq, dk, dv, kRow, max(branch, start), min(s, a + 1), d, scale, lse, delta, p, ds, bias, dbias);
     }
   }
+}
+
+export function attentionGrad(args: usize, task: i32, worker: i32): void {
+  const kvHeads = slot(args, 10);
+  if (!slot(args, 20)) {
+    rowGradients(args, task / kvHeads, task % kvHeads, worker);
+    return;
+  }
+  const group = slot(args, 9) / kvHeads;
+  const each = <usize>(slot(args, 7) * slot(args, 8) * group) << 2;
+  memory.fill(<usize>slot(args, 21) + <usize>task * each, 0, each);
+  for (let b = 0; b < slot(args, 6); b++) rowGradients(args, b, task, worker);
 }

@@ -3,6 +3,7 @@ import { expect, it } from "vitest";
 import { activationGradKernel, activationKernel } from "./activation.ts";
 import { adamWKernel } from "./adamw.ts";
 import { attentionGradKernel, attentionKernel } from "./attention.ts";
+import { biasedAttentionGradKernel, biasedAttentionKernel } from "./biased-attention.ts";
 import { cacheWriteKernel } from "./cache-write.ts";
 import { squaredNormKernel } from "./clip.ts";
 import { crossEntropyGradKernel, crossEntropyKernel } from "./cross-entropy.ts";
@@ -297,6 +298,20 @@ export function fastKernelsAgree(): void {
     ],
     ["a window", 1, 25, 25, 2, 2, [[0, 25, never]], 6],
     ["keys that are not there yet", 1, 4, 20, 2, 2, [[3, 4, never]], 0],
+    [
+      "all of a row's own keys",
+      3,
+      11,
+      23,
+      4,
+      2,
+      [
+        [23, 23, 23],
+        [23, 7, 23],
+        [23, 1, 23],
+      ],
+      0,
+    ],
   ])("attends: %s", (_, b, t, s, heads, kvHeads, rows, window) => {
     for (const d of [4, 8, 64, 20]) {
       const [q, k, v] = [normal(b, t, heads * d), normal(b, s, kvHeads * d), normal(b, s, kvHeads * d)];
@@ -307,6 +322,13 @@ export function fastKernelsAgree(): void {
       const dy = normal(b, t, heads * d);
       agree(
         () => attentionGradKernel({ dy, q, k, v, out: out!, logSumExp: logSumExp!, layout }, attributes),
+        1e-5,
+      );
+      const given = { q, k, v, layout, bias: normal(heads, t, s) };
+      agree(() => biasedAttentionKernel(given, attributes), 5e-6);
+      const [biased, sums] = biasedAttentionKernel(given, attributes);
+      agree(
+        () => biasedAttentionGradKernel({ dy, ...given, out: biased!, logSumExp: sums! }, attributes),
         1e-5,
       );
     }

@@ -12,7 +12,7 @@ interface Attributes {
 /** The arguments that both directions share; gradients and outputs go into the slots that are left. */
 function argumentsOf(
   module: KernelModule,
-  { q, k, v, layout }: Record<string, tf.TensorInfo>,
+  { q, k, v, layout, bias }: Record<string, tf.TensorInfo>,
   { heads, kvHeads, scale, window }: Attributes,
   out: tf.TensorInfo,
   logSumExp: tf.TensorInfo,
@@ -24,7 +24,7 @@ function argumentsOf(
   const scratchBytes = 8 * (s + 8);
   const scratch = module.scratch("worker", scratchBytes * module.threads);
   const at = (info: tf.TensorInfo | undefined): number => (info ? module.pointer(info) : 0);
-  const [dy, dq, dk, dv] = gradients;
+  const [dy, dq, dk, dv, dbias] = gradients;
   const args = [
     ...[q, k, v, layout, out, logSumExp].map(at),
     b,
@@ -38,26 +38,34 @@ function argumentsOf(
     scratchBytes,
     ...[dy, dq, dk, dv].map(at),
     window,
+    ...[bias, dbias].map(at),
   ];
-  return { args, tasks: b * kvHeads };
+  // A bias has one gradient for all rows, so that a head's rows are one task.
+  return { args, tasks: dbias ? kvHeads : b * kvHeads };
+}
+
+function forward(module: KernelModule, inputs: Record<string, tf.TensorInfo>, attributes: Attributes) {
+  const [b, t, width] = inputs.q!.shape as [number, number, number];
+  const out = module.output([b, t, width]);
+  const logSumExp = module.output([b, attributes.heads, t]);
+  const { args, tasks } = argumentsOf(module, inputs, attributes, out, logSumExp, []);
+  module.run("attention", args, tasks);
+  return [out, logSumExp];
+}
+
+function backward(module: KernelModule, inputs: Record<string, tf.TensorInfo>, attributes: Attributes) {
+  const { q, k, v, out, logSumExp, dy, bias } = inputs;
+  const gradients = [q!, k!, v!, ...(bias ? [bias] : [])].map(({ shape }) => module.output([...shape]));
+  const { args, tasks } = argumentsOf(module, inputs, attributes, out!, logSumExp!, [dy!, ...gradients]);
+  module.run("attentionGrad", args, tasks);
+  return gradients;
 }
 
 export const attentionKernels: Implementations = {
-  FdivAttention(module, inputs, attributes: Attributes) {
-    const [b, t, width] = inputs.q!.shape as [number, number, number];
-    const out = module.output([b, t, width]);
-    const logSumExp = module.output([b, attributes.heads, t]);
-    const { args, tasks } = argumentsOf(module, inputs, attributes, out, logSumExp, []);
-    module.run("attention", args, tasks);
-    return [out, logSumExp];
-  },
-  FdivAttentionGrad(module, inputs, attributes: Attributes) {
-    const { q, k, v, out, logSumExp, dy } = inputs;
-    const [dq, dk, dv] = [q!, k!, v!].map(({ shape }) => module.output([...shape]));
-    const { args, tasks } = argumentsOf(module, inputs, attributes, out!, logSumExp!, [dy!, dq!, dk!, dv!]);
-    module.run("attentionGrad", args, tasks);
-    return [dq!, dk!, dv!];
-  },
+  FdivAttention: forward,
+  FdivAttentionGrad: backward,
+  FdivBiasedAttention: forward,
+  FdivBiasedAttentionGrad: backward,
 };
 
 /** Whether the module's attention can do it: heads of whole vectors. */

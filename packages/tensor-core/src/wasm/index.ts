@@ -22,6 +22,8 @@ const implementations: Implementations = {
 const conditions: Record<string, (inputs: Record<string, tf.TensorInfo>, attributes: never) => boolean> = {
   FdivAttention: attentionFits,
   FdivAttentionGrad: attentionFits,
+  FdivBiasedAttention: attentionFits,
+  FdivBiasedAttentionGrad: attentionFits,
   FdivDecoderStep: decoderFits,
 };
 
