@@ -5,7 +5,7 @@
 
 Writes one JSON file a case to packages/models/src/golden: a tiny configuration, its config.json, and the float32 log-probabilities
 that `transformers` computes. Parameters are not stored: both sides compute them from a formula of the name and the index
-(`values`), so that the files stay small.
+(`hashed_values.py`), so that the files stay small.
 """
 
 import json
@@ -13,6 +13,7 @@ import math
 from pathlib import Path
 
 import torch
+from hashed_values import values
 from transformers import AutoModelForCausalLM
 from transformers.models.gpt2 import GPT2Config
 from transformers.models.llama import LlamaConfig
@@ -78,14 +79,6 @@ CASES = {
 }
 
 IDS = [[3, 17, 5, 28, 0, 9, 9, 14, 2, 21, 7, 7, 1, 26, 11, 4, 19, 23], [8, 1, 12, 12, 27]]
-
-
-def values(name, count):
-    """Uniform-like numbers in [-1, 1): Knuth's multiplicative hash of a polynomial hash of the name and the index."""
-    seed = 0
-    for letter in name:
-        seed = (seed * 31 + ord(letter)) % 65521
-    return [((seed + 1 + i) * 2654435761 % 2**32) / 2**31 - 1 for i in range(count)]
 
 
 def fill(model):

@@ -7,6 +7,7 @@ import { configFromHuggingFace, families, huggingFaceConfig } from "./families.t
 import type { Json } from "./json-field.ts";
 import { disposeModel } from "./parameterised.ts";
 import { logits, tokenLogProbs } from "./scoring.ts";
+import { hashedTensors } from "./testing/hashed-values.testing.ts";
 import { tokenRows } from "./token-rows.ts";
 
 interface Golden {
@@ -16,27 +17,9 @@ interface Golden {
   lastLogits: number[][];
 }
 
-/** The oracle's parameters (tooling/oracles/models.py): a hash of the name and the index, in [−1, 1). */
-function values(name: string, shape: number[], scale: number, shift: number): Float32Array {
-  let seed = 0;
-  for (const letter of name) seed = (seed * 31 + letter.charCodeAt(0)) % 65521;
-  const count = shape.reduce((product, axis) => product * axis, 1);
-  return Float32Array.from({ length: count }, (_, i) => {
-    const hash = Math.imul(seed + 1 + i, 2654435761) >>> 0;
-    return shift + scale * (hash / 2 ** 31 - 1);
-  });
-}
-
 function modelOf(json: Json): Promise<CausalLm> {
   const config = configFromHuggingFace(json);
-  const tensors = Array.from(families[config.modelType]!.parameters(config), ([name, { shape }]) => ({
-    name,
-    shape,
-    read: async () =>
-      shape.length === 1
-        ? values(name, shape, 0.3, name.endsWith("weight") ? 1 : 0)
-        : values(name, shape, 1.5 / 4, 0),
-  }));
+  const tensors = hashedTensors(families[config.modelType]!.parameters(config));
   return causalLmFrom({ config, tensors }, { trainable: false });
 }
 

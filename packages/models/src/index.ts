@@ -53,14 +53,7 @@ export {
   unet2dConfig,
   unet2dConfigFromDiffusers,
 } from "./denoisers/unet2d-config.ts";
-export {
-  classify,
-  classifyTexts,
-  type EncodeTextsOptions,
-  headLogits,
-  headProbabilities,
-  pool,
-} from "./encoders/classify.ts";
+export { classify, classifyTexts, headLogits, headProbabilities, pool } from "./encoders/classify.ts";
 export { type EmbedOptions, embed, embedTexts } from "./encoders/embed.ts";
 export { bidirectionalLayout, encode } from "./encoders/encode.ts";
 export { createEncoder, type Encoder, encoderFrom, type NewHead } from "./encoders/encoder.ts";
@@ -86,6 +79,7 @@ export {
 } from "./encoders/encoder-families.ts";
 export type { EncoderFamily } from "./encoders/encoder-family.ts";
 export { encoderParameters } from "./encoders/encoder-parameters.ts";
+export type { EncodeTextsOptions } from "./encoders/over-texts.ts";
 export { selectEncoderLayers } from "./encoders/select-layers.ts";
 export { configFromHuggingFace, families, huggingFaceConfig } from "./families.ts";
 export type { Family, ForwardInput, KeyValueCache, ParameterSpec } from "./family.ts";

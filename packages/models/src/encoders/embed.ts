@@ -1,9 +1,10 @@
 import { reshape } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { type EncodeTextsOptions, overTexts, pool } from "./classify.ts";
+import { pool } from "./classify.ts";
 import { encode, firstStates } from "./encode.ts";
 import type { Encoder } from "./encoder.ts";
 import type { EncoderBatch, EncoderText } from "./encoder-batch.ts";
+import { type EncodeTextsOptions, overTexts } from "./over-texts.ts";
 
 export interface EmbedOptions {
   /** The mean of the tokens' states (default), the first token's state, or what the pooler makes of it. */
