@@ -36,7 +36,7 @@ const recipes: Record<string, { usage: string; run(args: string[]): Promise<void
   },
   "distill-images": {
     usage:
-      "distill-images [--data digits|fashion] [--fashion FOLDER | --images FILE --labels FILE] [--size 14|28] [--variants a,b] [--seeds 1,2,3] [--teacher-steps N] [--steps N] [--output FOLDER]",
+      "distill-images [--data digits|fashion] [--fashion FOLDER | --images FILE --labels FILE] [--size 14|28] [--net unet|mlp] [--channels 16,32 | --hidden 512] [--variants 'a;b'] [--seeds 1,2,3] [--teacher-steps N] [--steps N] [--output FOLDER]",
     run: runImages,
   },
 };
@@ -171,7 +171,9 @@ async function runImages(args: string[]): Promise<void> {
       images: { type: "string" },
       labels: { type: "string" },
       size: { type: "string", default: "14" },
+      net: { type: "string", default: "unet" },
       channels: { type: "string", default: "16,32" },
+      hidden: { type: "string", default: "512" },
       variants: { type: "string", default: Object.keys(variants).join(";") },
       seeds: { type: "string", default: "1,2,3" },
       limit: { type: "string" },
@@ -185,6 +187,8 @@ async function runImages(args: string[]): Promise<void> {
   const known = { digits, fashion: () => fashion(values.fashion) };
   if (values.images === undefined && !Object.hasOwn(known, values.data))
     throw new Error(`--data ${values.data}: there are digits and fashion, or --images and --labels.`);
+  if (values.net !== "unet" && values.net !== "mlp")
+    throw new Error(`--net ${values.net}: there are unet and mlp.`);
   if ((values.images === undefined) !== (values.labels === undefined))
     throw new Error("--images and --labels go together.");
   const files =
@@ -196,7 +200,10 @@ async function runImages(args: string[]): Promise<void> {
       name: `${values.data}-${values.size}`,
       files,
       size: Number(values.size),
-      blockChannels: list(values.channels).map(Number),
+      net:
+        values.net === "mlp"
+          ? { kind: "mlp", hidden: Number(values.hidden) }
+          : { kind: "unet", blockChannels: list(values.channels).map(Number) },
       teacherSteps: Number(values["teacher-steps"]),
       steps: Number(values.steps),
       batchSize: Number(values["batch-size"]),

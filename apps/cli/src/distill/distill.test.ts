@@ -132,7 +132,7 @@ describe("fdiv distill on images", () => {
     expect(made.shape).toEqual([2, 4, 4, 1]);
     expect(made.dataSync().every(Number.isFinite)).toBe(true);
     expect((await fdiv("distill", ...settings(straight))).err).toMatch(/already holds a run/);
-  });
+  }, 240_000);
 
   it("distils the teacher of another run by reverse KL without a discriminator", async () => {
     const run = join(place, "given");
@@ -154,7 +154,7 @@ describe("fdiv distill on images", () => {
     expect(generator.calibration).toEqual([]);
     expect(generator.rows[0].figures).toHaveProperty(["Fréchet (pixels)"]);
     expect(existsSync(join(run, "classifier"))).toBe(false);
-  });
+  }, 120_000);
 });
 
 describe("fdiv distill on points", () => {
@@ -191,7 +191,7 @@ describe("fdiv distill on points", () => {
     expect(student["modes covered"]).toBe(4);
     expect(real[name]).toBeLessThan(student[name]);
     expect(teacher[name]).toBeLessThan(student[name] + 0.05);
-  });
+  }, 120_000);
 });
 
 describe("fdiv distill refuses, in one message, before it trains", () => {

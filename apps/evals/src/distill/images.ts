@@ -17,8 +17,8 @@ export interface ImagesOptions {
   files: ImageFiles;
   /** 14 or 28. */
   size: number;
-  /** Of the U-Net's levels. */
-  blockChannels: readonly number[];
+  /** A U-Net's levels, or an MLP's hidden size. */
+  net: { kind: "unet"; blockChannels: readonly number[] } | { kind: "mlp"; hidden: number };
   teacherSteps: number;
   steps: number;
   batchSize: number;
@@ -120,10 +120,14 @@ export async function images(options: ImagesOptions): Promise<string> {
         conditional,
         teacher: {
           train: {
-            net: { blockChannels: options.blockChannels, headSize: 16 },
+            net: options.net.kind === "unet" ? { ...options.net, headSize: 16 } : options.net,
             steps: options.teacherSteps,
             batchSize: options.batchSize,
-            optimizer: { learningRate: 2e-3, schedule: "linear", warmup: 50 },
+            optimizer: {
+              learningRate: options.net.kind === "unet" ? 2e-3 : 1e-3,
+              schedule: "linear",
+              warmup: 50,
+            },
             dropLabels: 0,
           },
         },

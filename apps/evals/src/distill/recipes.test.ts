@@ -1,0 +1,130 @@
+import "@tensorflow/tfjs";
+import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { checkConfig, distillRun, distillSchema, type Session } from "@fdiv/cli";
+import { createUnetDenoiser } from "@fdiv/models";
+import { saveDenoiser } from "@fdiv/models/node";
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, describe, expect, it } from "vitest";
+import { parse } from "yaml";
+import { relativeGradientDeviation } from "./gradient-variance.ts";
+import { averages, type SweepResult, type SweepRun, sweepTable } from "./sweep.ts";
+
+const folder = fileURLToPath(new URL("../../recipes/f-distill/", import.meta.url));
+let place: string;
+
+beforeAll(async () => {
+  await tf.setBackend("cpu");
+  place = await mkdtemp(join(tmpdir(), "fdiv-recipes-"));
+  const header = "{'descr': '|u1', 'fortran_order': False, 'shape': (60, 8, 8, 3), }".padEnd(117);
+  const pixels = Uint8Array.from({ length: 60 * 192 }, (_, i) => (i * 37) % 256);
+  await writeFile(
+    join(place, "images.npy"),
+    Buffer.concat([
+      Buffer.from([0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59, 1, 0, 118, 0]),
+      Buffer.from(`${header}\n`),
+      pixels,
+    ]),
+  );
+  const labels = Buffer.from(Array.from({ length: 60 }, (_, i) => i % 10));
+  await writeFile(join(place, "labels"), Buffer.concat([Buffer.from([0, 0, 8, 1, 0, 0, 0, 60]), labels]));
+});
+
+const silent: Session = {
+  backend: { backend: "cpu", detail: "", threads: 1 } as never,
+  say: () => undefined,
+  warn: () => undefined,
+  progress: () => ({}),
+  signal: new AbortController().signal,
+  close: () => undefined,
+};
+
+describe("the recipes for a GPU machine", () => {
+  it.each(["cifar10.yaml", "imagenet64.yaml"])(
+    "%s resolves, and its nets take a step of each phase on random weights at reduced size",
+    async (name) => {
+      expect(await readdir(folder)).toContain(name);
+      const recipe = parse(await readFile(join(folder, name), "utf8"));
+      const whole = checkConfig(distillSchema, recipe, name);
+      expect(whole.divergence).toBe("jensen-shannon");
+      const model = join(place, `${name}-teacher`);
+      await saveDenoiser(
+        createUnetDenoiser({
+          channels: 3,
+          blockChannels: [8, 8, 8],
+          normGroups: 4,
+          headSize: 8,
+          labels: whole.conditional ? 1000 : 0,
+          sampleSize: 8,
+        }),
+        model,
+      );
+      const output = join(place, `${name}-run`);
+      const reduced = checkConfig(
+        distillSchema,
+        {
+          ...recipe,
+          data: { images: join(place, "images.npy"), labels: join(place, "labels") },
+          teacher: { model },
+          steps: whole.schedule.generatorEvery,
+          batchSize: 2,
+          evaluation: {
+            samples: 24,
+            teacherSteps: [2],
+            classifier: { steps: 2, blockChannels: [8], features: 4 },
+          },
+          output,
+        },
+        name,
+      );
+      await distillRun(reduced, silent);
+      const rows = (await readFile(join(output, "metrics.jsonl"), "utf8")).trim().split("\n");
+      const last = JSON.parse(rows.at(-1)!);
+      expect(rows).toHaveLength(5);
+      expect(last.skipped).toBe(0);
+      expect(last.generatorGradientNorm).toBeGreaterThan(0);
+      expect(JSON.parse(rows[0]!).discriminatorGradientNorm).toBeGreaterThan(0);
+    },
+    240_000,
+  );
+});
+
+it("a sweep's table has means over runs with their intervals, and leaves out what is not finite", () => {
+  const run = (row: string, value: number): [SweepRun, SweepResult] => [
+    { name: `${row}${value}`, row, config: {} },
+    {
+      evaluation: {
+        rows: [
+          {
+            name: "student, 1 step",
+            samples: 9,
+            figures: { recall: value, "class KL": Number.POSITIVE_INFINITY },
+          },
+        ],
+        calibration: [],
+        points: [],
+      },
+      logged: { weightVariance: 2 * value },
+    },
+  ];
+  const rows = averages(new Map([run("a", 1), run("a", 2), run("a", 3), run("b", 5)]));
+  expect(rows.map(({ row, runs }) => [row, runs])).toEqual([
+    ["a", 3],
+    ["b", 1],
+  ]);
+  expect(rows[0]!.figures.recall!.value).toBe(2);
+  // Student's quantile at two degrees of freedom, over √3.
+  expect((rows[0]!.figures.recall!.high - 2) * Math.sqrt(3)).toBeCloseTo(4.3027, 3);
+  const table = sweepTable(rows, ["recall", "weightVariance", "class KL"]);
+  expect(table).toMatch(/\| a \| 3 \| 2 ± 2\.5 \| 4 ± 5 \| – \|/);
+  expect(table).toMatch(/\| b \| 1 \| 5 \| 10 \| – \|/);
+});
+
+it("the gradient's deviation is that of the weights: none under reverse KL, the closed form's under forward KL", () => {
+  expect(relativeGradientDeviation("reverse-kl", 1)).toBeLessThan(1e-5);
+  // Var(h)/E(h)² = e^{μ²} − 1 at no noise, over a batch of 256.
+  const expected = Math.sqrt((Math.E - 1) / 256);
+  expect(Math.abs(relativeGradientDeviation("forward-kl", 1) / expected - 1)).toBeLessThan(0.25);
+});
