@@ -66,6 +66,18 @@ export const benchmarks = {
       { name: "fdiv, wasm, greedy", command: ["generate.ts", "greedy"] },
     ],
   },
+  unet: {
+    title:
+      "A training step of a U-Net on 64 images of 28 × 28: channels 32, 64, 64, attention at the lowest level, 1.2 million parameters; EDM's loss, clipping, AdamW",
+    unit: "images/s",
+    work: 64,
+    sides: [
+      { name: "PyTorch, channels last", command: ["torch_unet_step.py"] },
+      { name: "fdiv, tensorflow", command: ["unet-step.ts", "--backend", "tensorflow"] },
+      { name: "fdiv, wasm", command: ["unet-step.ts"] },
+      { name: "fdiv, wasm, one thread", command: ["unet-step.ts", "--threads", "1"] },
+    ],
+  },
   "log-softmax": {
     title: "log-softmax of [256, 32000]",
     unit: "calls/s",
