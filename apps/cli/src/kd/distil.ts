@@ -118,7 +118,8 @@ export async function distil(
     const evaluation = await evaluateStudent(config, model, {
       held,
       ...(items && { items }),
-      ...(opened && teacher && { teacherModel: opened.model, teacher }),
+      ...(opened && teacher && { teacherModel: opened.model, teacher, teacherHash }),
+      ...(config.teacher?.cache && { cacheFolder: cacheFolderOf(config) }),
     });
     await writeDurably(join(config.output, "evaluation.json"), `${JSON.stringify(evaluation, null, 2)}\n`);
     session.say(evaluation.text);
@@ -141,15 +142,19 @@ async function openStudent(
   return (await openKdModel({ model, tokenizer }, use, { trainable: true, seed, session })).model;
 }
 
+const cacheFolderOf = ({ teacher }: KdConfig): string =>
+  teacher?.cache?.folder ?? join(cacheFolder(), "teacher-outputs");
+
 function openCache(
-  { teacher, temperature, data, task }: KdConfig,
+  config: KdConfig,
   fingerprint: string,
   session: Session,
 ): Promise<TeacherCache> | undefined {
+  const { teacher, temperature, data, task } = config;
   if (!teacher?.cache) return undefined;
-  const { folder = join(cacheFolder(), "teacher-outputs"), topK } = teacher.cache;
+  const { topK } = teacher.cache;
   return openTeacherCache(
-    folder,
+    cacheFolderOf(config),
     {
       model: fingerprint,
       backend: session.backend.backend,

@@ -5,6 +5,7 @@ import type { KdItems } from "./kd-data.ts";
 import type { KdModel } from "./kd-model.ts";
 import type { KdConfig } from "./kd-schema.ts";
 import { type Nearness, nearness, taskIntervals } from "./task-metrics.ts";
+import { teacherPredictions } from "./teacher-predictions.ts";
 import type { Teacher } from "./teacher-signal.ts";
 
 /** The last figures of a distillation, as evaluation.json has them. */
@@ -40,15 +41,27 @@ export async function evaluateStudent(
     held,
     teacherModel,
     teacher,
-  }: { items?: KdItems; held: readonly Pair[]; teacherModel?: KdModel; teacher?: Teacher },
+    teacherHash = "",
+    cacheFolder,
+  }: {
+    items?: KdItems;
+    held: readonly Pair[];
+    teacherModel?: KdModel;
+    teacher?: Teacher;
+    /** Identifies the teacher, for the folder that keeps its predictions. */
+    teacherHash?: string | undefined;
+    cacheFolder?: string | undefined;
+  },
 ): Promise<KdEvaluation> {
   const lines: string[] = [];
   const heldOut = await judgePoints(held, student, teacher, config.batchSize);
   const distillation: KdEvaluation["distillation"] = { heldOut };
   if (items) {
     const { task, reported } = items;
-    const figures = async (model: KdModel) => {
-      const predictions = await model.predict(reported);
+    const figures = async (model: KdModel, isTeacher = false) => {
+      const predictions = isTeacher
+        ? await teacherPredictions(model, reported, { folder: cacheFolder, identity: teacherHash })
+        : await model.predict(reported);
       const judged = reported.map((item, i) => ({ item, prediction: predictions[i]! }));
       return { predictions, intervals: taskIntervals(task, judged, config.seed) };
     };
@@ -57,7 +70,7 @@ export async function evaluateStudent(
     distillation.student = own.intervals;
     lines.push(`student on ${task.name} ${config.task!.report}: ${shown(own.intervals)}`);
     if (teacherModel) {
-      const other = await figures(teacherModel);
+      const other = await figures(teacherModel, true);
       distillation.teacher = other.intervals;
       const near = nearness(own.predictions, other.predictions);
       if (near) distillation.nearness = near;

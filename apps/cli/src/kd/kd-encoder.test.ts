@@ -1,7 +1,7 @@
 import "@tensorflow/tfjs";
 import { mkdir, writeFile } from "node:fs/promises";
-import { createEncoder, disposeModel, huggingFaceTokenizer } from "@fdiv/models";
-import { saveEncoder } from "@fdiv/models/node";
+import { createEncoder, createT5, disposeModel, huggingFaceTokenizer } from "@fdiv/models";
+import { saveEncoder, saveT5 } from "@fdiv/models/node";
 import { startBackend } from "@fdiv/tensor-core/node";
 import { beforeAll, describe, expect, it } from "vitest";
 import { wordTokenizerConfig, wordTokenizerJson } from "../demo/word-tokenizer.ts";
@@ -11,7 +11,7 @@ let folder: RunsFolder;
 const at = (name: string) => folder.at(name);
 const run: RunsFolder["run"] = (...args) => folder.run(...args);
 
-const words = ["the", "cat", "dog", "is", "good", "bad", "happy", "sad", "because", "so", "runs", "sleeps"];
+const words = ["the", "a", "cat", "dog", "is", "was", "good", "bad", "happy", "sad", "because", "so"];
 
 async function saveTinyEncoder(
   path: string,
@@ -41,9 +41,11 @@ async function saveTinyEncoder(
 }
 
 const tones = ["good", "bad", "happy", "sad"];
-const sentence = (n: number): string => `the ${n % 8 < 4 ? "cat" : "dog"} is ${tones[n % 4]}`;
+const bit = (n: number, place: number): number => (n >> place) & 1;
+const sentence = (n: number): string =>
+  `${["the", "a"][bit(n, 2)]} ${["cat", "dog"][bit(n, 3)]} ${["is", "was"][bit(n, 4)]} ${tones[n % 4]} ${["", "the cat", "a dog", "the dog"][(n >> 5) % 4]}`.trim();
 
-/** Files of three kinds of tasks, all about whether tones agree. */
+/** Files of three kinds of tasks: what tone a sentence has, a score by tone and article, which of two has the premise's tone. */
 async function writeTasks(): Promise<void> {
   const numbers = (count: number, shift: number) => Array.from({ length: count }, (_, i) => i * 5 + shift);
   const write = async (task: string, file: string, rows: string[]) => {
@@ -62,8 +64,7 @@ async function writeTasks(): Promise<void> {
     await write("stsb", `${split}.tsv`, [
       "index\tsentence1\tsentence2\tscore",
       ...ns.map((n, i) => {
-        const m = Math.floor(n / 3);
-        return `${i}\t${sentence(n)}\t${sentence(m)}\t${n % 2 === m % 2 ? 4.5 : 0.5}`;
+        return `${i}\t${sentence(n)}\t${sentence(n + 12)}\t${n % 2 === 0 ? 3 + bit(n, 2) : 1 - bit(n, 2)}`;
       }),
     ]);
     await write(
@@ -161,5 +162,46 @@ describe("fdiv kd with encoders", () => {
     await expect(run("texts", { ...texts, teacher: { model: at("base") } })).rejects.toThrow(
       /an encoder, which predicts no texts/,
     );
+  });
+});
+
+describe("fdiv kd with encoder-decoders", () => {
+  it("fine-tunes, and distils by the Sinkhorn distance over the answers' tokens, also of answers the student writes", async () => {
+    const tokenizer = huggingFaceTokenizer({
+      tokenizer: wordTokenizerJson([...words, "sst2", "sentence:", "positive", "negative"]) as never,
+      config: wordTokenizerConfig,
+    });
+    const t5 = createT5(
+      {
+        vocabularySize: tokenizer.vocabularySize,
+        hiddenSize: 16,
+        layers: 2,
+        heads: 2,
+        eosIds: [2],
+        initializerFactor: 1,
+      },
+      { seed: 1, tokenizer },
+    );
+    await saveT5(t5, at("t5"));
+    disposeModel(t5);
+    const teacher = await run("t5-teacher", {
+      task: task("sst2"),
+      student: { model: at("t5") },
+      loss: "ce",
+      epochs: 8,
+    });
+    expect(teacher.distillation.student!.accuracy!.value).toBeGreaterThan(0.95);
+    const { distillation, rows } = await run("t5-student", {
+      task: task("sst2"),
+      teacher: { model: at("t5-teacher/model") },
+      student: { layers: 1 },
+      sinkhorn: { formulation: "answer" },
+      onPolicy: 0.25,
+      maxTokens: 3,
+      epochs: 8,
+    });
+    expect(distillation.student!.accuracy!.value).toBeGreaterThan(0.9);
+    expect(distillation.nearness!.agreement).toBeGreaterThan(0.9);
+    expect(rows.some((row) => row["terms/ce"] === 0)).toBe(true);
   });
 });

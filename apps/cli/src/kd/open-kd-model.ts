@@ -6,19 +6,25 @@ import {
   type CausalLmOptions,
   createCausalLm,
   createEncoder,
+  createT5,
   disposeModel,
   type Encoder,
   type EncoderOptions,
   encoderFamilies,
+  type Parameterised,
   selectEncoderLayers,
   selectLayers,
+  selectT5Layers,
+  type T5,
+  type T5Options,
 } from "@fdiv/models";
-import { loadCausalLm, loadEncoder, localPath } from "@fdiv/models/node";
+import { loadCausalLm, loadEncoder, loadT5, localPath } from "@fdiv/models/node";
 import { ConfigError } from "../config/config-file.ts";
 import { hubProgress } from "../runs/open-model.ts";
 import type { Session } from "../session.ts";
 import { decoderOnly } from "./decoder-only.ts";
 import { encoderClassifier, headLabels } from "./encoder-classifier.ts";
+import { encoderDecoder } from "./encoder-decoder.ts";
 import type { KdModel } from "./kd-model.ts";
 import type { KdConfig } from "./kd-schema.ts";
 
@@ -114,6 +120,29 @@ function smallerEncoder({ config, tokenizer }: Encoder, sizes: Sizes, seed: numb
   return createEncoder(options as EncoderOptions, { seed, tokenizer: tokenizer! });
 }
 
+function openT5(t5: T5, name: string, use: KdUse): Opened {
+  if (!use.task)
+    throw new ConfigError(`${name} is an encoder-decoder, which answers questions; give a task.`);
+  const options = { task: use.task, maxLength: use.maxLength };
+  return {
+    model: encoderDecoder(t5, { ...options, name }),
+    student({ layers, config }, seed) {
+      const made = layers === undefined ? smallerT5(t5, config!, seed) : selectT5Layers(t5, layers);
+      return encoderDecoder(made, { ...options, name: "student" });
+    },
+  };
+}
+
+function smallerT5({ config, tokenizer }: T5, sizes: Sizes, seed: number): T5 {
+  const { modelType, vocabularySize, activation, gated, tiedHead, scaledHead, startId, eosIds, padId } =
+    config;
+  const options = {
+    ...{ modelType, vocabularySize, activation, gated, tiedHead, scaledHead, startId, eosIds, padId },
+    ...sizesFrom(sizes, [...essential.slice(0, 4), "decoderLayers", "headSize", "initializerFactor"]),
+  };
+  return createT5(options as T5Options, { seed, tokenizer: tokenizer! });
+}
+
 /** The `model_type` of a folder; undefined of a file, whose format says what it is. */
 async function modelTypeOf(path: string): Promise<string | undefined> {
   const found = await stat(path).catch(() => undefined);
@@ -143,7 +172,12 @@ export async function openKdModel(
 ): Promise<Opened> {
   const hub = hubProgress(session);
   const path = reference.startsWith("hf:") ? await localPath(reference, hub) : reference;
-  if (Object.hasOwn(encoderFamilies, (await modelTypeOf(path)) ?? "")) {
+  const type = (await modelTypeOf(path)) ?? "";
+  if (type === "t5" || type === "mt5") {
+    const t5 = await loadT5(path, { trainable });
+    return disposingOnFailure(t5, () => openT5(t5, reference, use));
+  }
+  if (Object.hasOwn(encoderFamilies, type)) {
     const head = trainable && use.task ? { ...headLabels(use.task), seed } : {};
     const encoder = await loadEncoder(path, { trainable, ...head });
     return disposingOnFailure(encoder, () => openEncoder(encoder, reference, use));
@@ -152,7 +186,7 @@ export async function openKdModel(
   return disposingOnFailure(causal, () => openCausal(causal, reference, use));
 }
 
-function disposingOnFailure(model: CausalLm | Encoder, open: () => Opened): Opened {
+function disposingOnFailure(model: Parameterised, open: () => Opened): Opened {
   try {
     return open();
   } catch (error) {
