@@ -16,12 +16,12 @@ export interface Task {
 const female = { feature: { words: ["she", "her"], name: "female" }, moment: 0.5 };
 
 const wordNetTasks: Record<string, Task> = {
-  // One in 150 sentences of the corpus has the word.
+  // One in seventy sentences of the corpus has the word.
   lexical: {
-    target: { times: [{ word: "water", name: "water" }] },
+    target: { times: [{ word: "time", name: "time" }] },
     corpus: "wordnet",
     maxTokens: 14,
-    alignment: [{ feature: "water", wanted: 1 }],
+    alignment: [{ feature: "time", wanted: 1 }],
     zeros: true,
   },
   distributional: {
