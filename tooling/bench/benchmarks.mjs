@@ -78,6 +78,27 @@ export const benchmarks = {
       { name: "fdiv, wasm, one thread", command: ["unet-step.ts", "--threads", "1"] },
     ],
   },
+  "sample-stories": {
+    title: "Sampling 64 × 64 tokens from the beginning; stories260K's architecture",
+    unit: "tokens/s",
+    work: 64 * 64,
+    sides: [
+      { name: "transformers generate()", command: ["hf_sample.py", "stories"] },
+      { name: "fdiv, tensorflow", command: ["sample.ts", "stories", "--backend", "tensorflow"] },
+      { name: "fdiv, wasm", command: ["sample.ts", "stories"] },
+    ],
+  },
+  "sample-llama": {
+    title:
+      "Sampling 64 × 64 tokens from the beginning; a Llama of hidden 256, 4 layers, vocabulary 4096, tied head",
+    unit: "tokens/s",
+    work: 64 * 64,
+    sides: [
+      { name: "transformers generate()", command: ["hf_sample.py", "llama"] },
+      { name: "fdiv, tensorflow", command: ["sample.ts", "llama", "--backend", "tensorflow"] },
+      { name: "fdiv, wasm", command: ["sample.ts", "llama"] },
+    ],
+  },
   "log-softmax": {
     title: "log-softmax of [256, 32000]",
     unit: "calls/s",
