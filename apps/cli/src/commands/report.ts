@@ -8,6 +8,15 @@ export async function report(
   runs: readonly string[],
   options: { output: string; title?: string },
 ): Promise<void> {
+  await writeReport(runs, options);
+  process.stderr.write(`report: ${options.output}\n`);
+}
+
+/** Reads runs and writes their page. */
+export async function writeReport(
+  runs: readonly string[],
+  options: { output: string; title?: string },
+): Promise<void> {
   const data = await Promise.all(
     runs.map(async (directory) => {
       const run = await readRun(directory);
@@ -18,5 +27,4 @@ export async function report(
   );
   const page = renderReport(data, options.title === undefined ? {} : { title: options.title });
   await writeDurably(options.output, page);
-  process.stderr.write(`report: ${options.output}\n`);
 }

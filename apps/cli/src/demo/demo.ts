@@ -1,14 +1,16 @@
 import { existsSync } from "node:fs";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { synthesisePreferences } from "@fdiv/data";
-import { type CausalLm, createCausalLm, disposeModel, huggingFaceTokenizer } from "@fdiv/models";
-import { loadCausalLm, saveCausalLm } from "@fdiv/models/node";
+import { type CausalLm, disposeModel } from "@fdiv/models";
+import { loadCausalLm } from "@fdiv/models/node";
 import { random } from "@fdiv/tensor-core";
+import { writeDurably } from "@fdiv/trainer/node";
 import { stringify } from "yaml";
-import { report } from "../commands/report.ts";
+import { writeReport } from "../commands/report.ts";
 import { ConfigError, checkConfig } from "../config/config-file.ts";
-import { dpoSchema, sftSchema } from "../config/schemas.ts";
+import { dpoSchema } from "../config/schemas.ts";
+import { exitCodeOf, Interrupted } from "../failure.ts";
 import { sentiment } from "../rewards/sentiment.ts";
 import { align } from "../runs/align.ts";
 import {
@@ -18,32 +20,36 @@ import {
   samplePolicy,
   scoreSamples,
 } from "../runs/evaluate-policy.ts";
-import { fineTune } from "../runs/fine-tune.ts";
 import { mergeEvaluation } from "../runs/merge-evaluation.ts";
 import { type GlobalOptions, openSession, type Session } from "../session.ts";
 import { closedCorpus, wordNetSentences } from "./corpus.ts";
 import { demoTable } from "./demo-table.ts";
-import { wordTokenizerConfig, wordTokenizerJson } from "./word-tokenizer.ts";
+import { trainBase } from "./train-base.ts";
 
 const divergences = ["reverse-kl", "jensen-shannon", "alpha:0.5", "forward-kl"];
 const beta = 0.1;
+const legend =
+  "Texts of held-out prompts. reward: sum of AFINN valences, what the preferences were drawn from; KL in nats a text, entropy in nats a token;\n" +
+  "higher distinct-2 and lower self-BLEU are more diverse; accuracy and ECE of the implicit reward on held-out pairs. ± is half of a 95 % interval.";
 
 /**
  * `fdiv demo`: trains a small language model on WordNet's example sentences, draws preferences from an exactly known reward, aligns it
- * under four divergences, and reports. Each step is an ordinary run, whose configuration is written so that it can be repeated by hand.
+ * under four divergences, and reports. Each step is an ordinary run, whose configuration is written so that it can be repeated by hand;
+ * a demo that was interrupted goes on where it was.
  */
 export async function demo(
   options: GlobalOptions & { output: string; seed: number; scale: number },
 ): Promise<void> {
   const { output, seed, scale } = options;
-  if (existsSync(output))
-    throw new ConfigError(`${output} exists already; remove it, or choose another folder with --output.`);
+  const continues = await isUnfinished(output, { seed, scale });
   const session = await openSession(options);
+  if (continues) session.say(`continuing the demo in ${output}`);
   const started = performance.now();
   const step = (title: string): void =>
     session.say(`\n${((performance.now() - started) / 1e3).toFixed(0).padStart(4)} s  ${title}`);
   try {
     await mkdir(output, { recursive: true });
+    await writeDurably(join(output, "demo.json"), `${JSON.stringify({ seed, scale })}\n`);
     step("reading WordNet's example sentences");
     const corpus = closedCorpus(await wordNetSentences(), { words: 4096, shortest: 3, longest: 14 });
     const order = random(seed).fork("corpus").permutation(corpus.texts.length);
@@ -64,9 +70,12 @@ export async function demo(
     const training = prompts.slice(0, Math.floor(0.8 * prompts.length));
     const testing = prompts.slice(training.length);
     await writeFile(join(output, "test-prompts.txt"), `${testing.join("\n")}\n`);
-    const pairs = await drawPreferences(model, training, seed, session);
-    await writeFile(join(output, "pairs.jsonl"), pairs.map((pair) => `${JSON.stringify(pair)}\n`).join(""));
-    session.say(`${pairs.length} pairs; one: ${JSON.stringify(pairs[0])}`);
+    const pairsFile = join(output, "pairs.jsonl");
+    if (!existsSync(pairsFile)) {
+      const pairs = await drawPreferences(model, training, seed, session);
+      session.say(`${pairs.length} pairs; one: ${JSON.stringify(pairs[0])}`);
+      await writeDurably(pairsFile, pairs.map((pair) => `${JSON.stringify(pair)}\n`).join(""));
+    }
 
     const sampling = {
       prompts: testing,
@@ -92,7 +101,7 @@ export async function demo(
         dpoSchema,
         {
           model: join(base, "model"),
-          data: { train: join(output, "pairs.jsonl"), eval: 0.1, maxLength: 48, template: "plain" },
+          data: { train: pairsFile, eval: 0.1, maxLength: 48, template: "plain" },
           divergence: name,
           beta,
           learningRate: 1e-4,
@@ -100,6 +109,7 @@ export async function demo(
           epochs: 2,
           output: run,
           cache: join(output, "cache"),
+          samples: { count: 64, maxTokens: 16, reward: "sentiment" },
           checkpointEvery: 1000,
           seed,
         },
@@ -109,7 +119,8 @@ export async function demo(
         join(output, `${name.replace(":", "-")}.yaml`),
         stringify({ ...config, output: `${run}-again` }),
       );
-      await align(config, { ...session, say: () => undefined });
+      const resume = existsSync(join(run, "metrics.jsonl"));
+      await align(config, { ...session, say: () => undefined }, { resume });
       const aligned = await loadCausalLm(join(run, "model"), { trainable: false });
       const samples = await samplePolicy(aligned, { ...sampling, seed });
       await rewardSamples(samples, sentiment);
@@ -131,66 +142,28 @@ export async function demo(
 
     step("report");
     const page = join(output, "report.html");
-    await report(
+    await writeReport(
       divergences.map((name) => join(output, name.replace(":", "-"))),
       { output: page, title: "fdiv demo: one reward, four divergences" },
     );
-    process.stdout.write(`${demoTable(rows)}\n\nreport: ${page}\n`);
-    session.say(`${((performance.now() - started) / 1e3).toFixed(0)} s in all`);
+    process.stdout.write(`\n${demoTable(rows)}\n\n${legend}\n\nreport: ${page}\n`);
+    session.say(
+      `${((performance.now() - started) / 1e3).toFixed(0)} s in all; each run can be repeated by hand, as in: fdiv dpo ${join(output, "jensen-shannon.yaml")}`,
+    );
+  } catch (error) {
+    if (exitCodeOf(error) !== 130) throw error;
+    throw new Interrupted(`Stopped; what was done is in ${output}. The same command goes on from there.`);
   } finally {
     session.close();
   }
 }
 
-async function trainBase(
-  output: string,
-  base: string,
-  vocabulary: readonly string[],
-  { seed, scale }: { seed: number; scale: number },
-  session: Session,
-): Promise<void> {
-  const tokenizer = huggingFaceTokenizer({
-    tokenizer: wordTokenizerJson(vocabulary) as never,
-    config: wordTokenizerConfig,
-  });
-  const model = createCausalLm(
-    {
-      modelType: "llama",
-      vocabularySize: tokenizer.vocabularySize,
-      hiddenSize: 128,
-      intermediateSize: 384,
-      layers: 3,
-      heads: 4,
-      maxPositions: 64,
-      tiedHead: true,
-      bosId: 1,
-      eosIds: [2],
-    },
-    { seed, tokenizer },
-  );
-  const start = join(output, "start");
-  await saveCausalLm(model, start, { dtype: "F32" });
-  disposeModel(model);
-  const config = checkConfig(
-    sftSchema,
-    {
-      model: start,
-      data: { train: join(output, "texts.jsonl"), eval: 0.05, maxLength: 48 },
-      learningRate: 3e-3,
-      schedule: "cosine",
-      warmup: 0.05,
-      weightDecay: 0.1,
-      batchSize: 64,
-      epochs: 4 * scale,
-      restoreBest: true,
-      output: base,
-      checkpointEvery: 1000,
-      seed,
-    },
-    "demo",
-  );
-  await writeFile(join(output, "base.yaml"), stringify({ ...config, output: `${base}-again` }));
-  await fineTune(config, { ...session, say: () => undefined });
+/** Whether a folder holds a demo of the same settings that was not finished; anything else that is there is left alone. */
+async function isUnfinished(output: string, settings: { seed: number; scale: number }): Promise<boolean> {
+  if (!existsSync(output)) return false;
+  const made = await readFile(join(output, "demo.json"), "utf8").catch(() => "");
+  if (made.trim() === JSON.stringify(settings) && !existsSync(join(output, "report.html"))) return true;
+  throw new ConfigError(`${output} exists already; remove it, or choose another folder with --output.`);
 }
 
 /** The first two words of sentences, each pair once. */
