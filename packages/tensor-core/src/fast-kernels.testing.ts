@@ -25,8 +25,8 @@ import { sumRowsKernel } from "./sum-rows.ts";
 import { swigluGradKernel, swigluKernel } from "./swiglu.ts";
 
 const draw = random("fast kernels");
-const normal = (...shape: number[]) => tf.tensor(draw.normal(tf.util.sizeFromShape(shape)), shape);
-const indices = (count: number, size: number) =>
+export const normal = (...shape: number[]) => tf.tensor(draw.normal(tf.util.sizeFromShape(shape)), shape);
+export const indices = (count: number, size: number) =>
   tf.tensor1d(
     Int32Array.from({ length: count }, () => draw.integer(size)),
     "int32",
@@ -52,7 +52,8 @@ const sameBits = (a: tf.Tensor, b: tf.Tensor): boolean => {
   return x.every((value, i) => Object.is(value, y[i]));
 };
 
-function agree(run: () => tf.Tensor[], tolerance = 2e-6, floor = 1e-6): void {
+/** Runs a fast kernel and its twin: the same outputs, and the same bits each time. */
+export function agree(run: () => tf.Tensor[], tolerance = 2e-6, floor = 1e-6): void {
   const fast = run();
   const twin = withGenericKernels(run);
   expect(fast).toHaveLength(twin.length);

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { fastKernelsAgree } from "../fast-kernels.testing.ts";
 import { hasFastKernel } from "../kernel.ts";
 import { startBackend } from "../node/backend.ts";
+import { randomShapesAgree } from "../random-shapes.testing.ts";
 
 const started = await startBackend({ backend: "tensorflow" }).catch((error: Error) => error);
 const isThere = !(started instanceof Error) && hasFastKernel("FdivAttention", "tensorflow");
@@ -15,4 +16,5 @@ describe.skipIf(!isThere)("on TensorFlow (skipped where `fdiv-native install` ha
   });
 
   fastKernelsAgree();
+  randomShapesAgree();
 });

@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { fastKernelsAgree } from "../fast-kernels.testing.ts";
 import { hasFastKernel } from "../kernel.ts";
+import { randomShapesAgree } from "../random-shapes.testing.ts";
 import { startBackend } from "../start-backend.ts";
 
 setWasmPaths("/packages/tensor-core/node_modules/@tensorflow/tfjs-backend-wasm/dist/");
@@ -23,4 +24,5 @@ describe.each([1, 2])("wasm in a browser, asked for %d threads", (threads) => {
   });
 
   fastKernelsAgree();
+  randomShapesAgree();
 });

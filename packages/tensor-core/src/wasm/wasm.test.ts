@@ -3,6 +3,7 @@ import { beforeAll, describe, expect } from "vitest";
 import { fastKernelsAgree } from "../fast-kernels.testing.ts";
 import { hasFastKernel } from "../kernel.ts";
 import { startWasm } from "../node/wasm-threads.ts";
+import { randomShapesAgree } from "../random-shapes.testing.ts";
 
 describe.each([1, 2])("with %d threads", (threads) => {
   beforeAll(async () => {
@@ -13,4 +14,5 @@ describe.each([1, 2])("with %d threads", (threads) => {
   });
 
   fastKernelsAgree();
+  randomShapesAgree();
 });
