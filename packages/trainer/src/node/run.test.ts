@@ -49,6 +49,31 @@ it("writes the same curve however the batch is split", async () => {
   });
 });
 
+it("keeps the memory of 10,000 steps written to a directory flat", async () => {
+  const { setFlagsFromString } = await import("node:v8");
+  setFlagsFromString("--expose-gc");
+  const collect = (await import("node:vm")).runInNewContext("gc") as () => void;
+  const used: { heap: number; resident: number; tensors: number }[] = [];
+  await tinyRun(join(await place(), "a"), {
+    steps: 12_000,
+    checkpointEvery: 1000,
+    evaluateEvery: 1000,
+    callbacks: {
+      onStep({ step }) {
+        if (step !== 2000 && step !== 12_000) return;
+        collect();
+        const { heapUsed: heap, rss: resident } = process.memoryUsage();
+        used.push({ heap, resident, tensors: tf.memory().numTensors });
+      },
+    },
+  });
+  const [early, late] = used;
+  expect(late!.tensors).toBe(early!.tensors);
+  expect(late!.heap - early!.heap).toBeLessThan(600_000);
+  // What the system counts, buffers outside of JavaScript too: a kilobyte a step would be ten megabytes, beside what the allocator keeps.
+  expect(late!.resident - early!.resident).toBeLessThan(24 * 2 ** 20);
+}, 120_000);
+
 it("puts the best parameters back", async () => {
   const directory = join(await place(), "a");
   const { weights, restored } = await tinyRun(directory, { sizes: [0, 0, 5, 1], steps: 40, restore: true });

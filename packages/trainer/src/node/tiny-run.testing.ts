@@ -23,6 +23,7 @@ export async function tinyRun(
     poison = -1,
     fingerprint = "tiny",
     checkpointEvery = 7,
+    evaluateEvery = 10,
     patience,
     sizes,
     restore = false,
@@ -37,6 +38,7 @@ export async function tinyRun(
     poison?: number;
     fingerprint?: string;
     checkpointEvery?: number;
+    evaluateEvery?: number;
     patience?: number;
     /** What the evaluations say, in turn, in place of the weights' size. */
     sizes?: number[];
@@ -91,7 +93,7 @@ export async function tinyRun(
       evaluate: async (step) => ({
         size: sizes?.[step / 10] ?? tf.tidy(() => tf.sum(tf.abs(weight)).dataSync()[0]!),
       }),
-      evaluateEvery: 10,
+      evaluateEvery,
       best: { metric: "size", mode: "max" },
       steps,
       learningRate: 0.05,
