@@ -99,6 +99,39 @@ export const benchmarks = {
       { name: "fdiv, wasm", command: ["sample.ts", "llama"] },
     ],
   },
+  ...Object.fromEntries(
+    [
+      [
+        "classify",
+        "A training step of MiniLM-L6's architecture with a head; 16 texts of 33–63 tokens",
+        "texts/s",
+        16,
+      ],
+      ["embed", "Embeddings of the same texts", "texts/s", 16],
+      [
+        "t5",
+        "A training step of T5-small's architecture; 16 such inputs, outputs of 16 tokens",
+        "texts/s",
+        16,
+      ],
+      [
+        "t5-generate",
+        "Sampling 16 × 32 tokens from T5-small's architecture after such inputs",
+        "tokens/s",
+        512,
+      ],
+    ].map(([kind, title, unit, work]) => [
+      kind,
+      {
+        ...{ title, unit, work },
+        sides: [
+          { name: "transformers, PyTorch", command: ["torch_encoders.py", kind] },
+          { name: "fdiv, tensorflow", command: ["encoders.ts", kind, "--backend", "tensorflow"] },
+          { name: "fdiv, wasm", command: ["encoders.ts", kind] },
+        ],
+      },
+    ]),
+  ),
   "log-softmax": {
     title: "log-softmax of [256, 32000]",
     unit: "calls/s",

@@ -260,6 +260,8 @@ describe("a folder", () => {
     await expect(loadEncoder(at("bare"))).rejects.toThrow(
       /missing \(16\):\s+bert\.encoder\.layer\.2\.attention/,
     );
+    await saveEncoder(make({ head: classes, pooler: false }), at("headless"));
+    await expect(loadEncoder(at("headless"))).rejects.toThrow(/missing \(2\):\s+bert\.pooler\.dense\.weight/);
     await write({ position_embedding_type: "relative_key" });
     await expect(loadEncoder(at("bare"))).rejects.toThrow(
       'position_embedding_type "relative_key" is not supported',

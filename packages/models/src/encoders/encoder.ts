@@ -111,8 +111,9 @@ export async function encoderFrom(
   const pooler = head ? family.head.pooled : hasPooler;
   const config: EncoderConfig = { ...bare, pooler, ...(head && { head }) };
   const specs = encoderParameters(config);
-  const isNew = (name: string) =>
-    isHeadName(config, name) && !(name.startsWith(family.names.pooler) ? hasPooler : keepsOwn);
+  const isPooler = (name: string) => name.startsWith(`${family.names.pooler}.`);
+  // A trained head without the pooler that it was trained on is a broken checkpoint.
+  const isNew = (name: string) => isHeadName(config, name) && !keepsOwn && !(isPooler(name) && hasPooler);
   const fresh = new Map([...specs].filter(([name]) => isNew(name)));
   const kept = new Map([...specs].filter(([name]) => !isNew(name)));
   const read = tensors.filter(({ name }) => kept.has(name) || !isHeadName(config, name));
