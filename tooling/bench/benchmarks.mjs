@@ -165,6 +165,10 @@ export const benchmarks = {
           unit: "problems/s",
           work: 64,
           sides: [
+            {
+              name: "fdiv, tensorflow",
+              command: ["sinkhorn.ts", "problems", ...gradient, "--backend", "tensorflow"],
+            },
             { name: "fdiv, wasm (log domain)", command: ["sinkhorn.ts", "problems", ...gradient] },
             {
               name: "fdiv, wasm, one thread",
@@ -193,6 +197,10 @@ export const benchmarks = {
           unit: "calls/s",
           work: 1,
           sides: [
+            {
+              name: "fdiv, tensorflow",
+              command: ["sinkhorn.ts", "sinkd", ...gradient, "--backend", "tensorflow"],
+            },
             { name: "fdiv, wasm", command: ["sinkhorn.ts", "sinkd", ...gradient] },
             {
               name: "fdiv, wasm, one thread",

@@ -26,7 +26,7 @@ const recipes: Record<string, { usage: string; run(args: string[]): Promise<void
     run: runKd,
   },
   modes: {
-    usage: "modes [--separations 4,8,16,24] [--seeds 1,2,3,4,5] [--steps N] [--output FOLDER]",
+    usage: "modes [--separations 8,16,24] [--seeds 1,2,3,4,5] [--steps N] [--output FOLDER]",
     run: runModes,
   },
   "distill-mixtures": {
@@ -115,9 +115,9 @@ async function runModes(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
-      separations: { type: "string", default: "4,8,16,24" },
+      separations: { type: "string", default: "8,16,24" },
       seeds: { type: "string", default: "1,2,3,4,5" },
-      steps: { type: "string", default: "400" },
+      steps: { type: "string", default: "150" },
       output: { type: "string", default: "runs/modes" },
     },
   });

@@ -10,7 +10,10 @@ NAPI_MODULE_INIT() {
   static const std::string problem = fdiv_ops::registerRowOperations() + fdiv_ops::registerElementOperations() +
                                      fdiv_ops::registerGroupNormOperations() +
                                      fdiv_ops::registerAttentionOperations() + fdiv_ops::registerOptimiserOperations() +
-                                     fdiv_ops::registerDecoderOperations() + fdiv_ops::registerMatrixOperations();
+                                     fdiv_ops::registerDecoderOperations() + fdiv_ops::registerMatrixOperations() +
+                                     fdiv_ops::registerTransportOperations() +
+                                     fdiv_ops::registerTransportGradientOperations() +
+                                     fdiv_ops::registerPairwiseOperations();
   if (!problem.empty()) {
     napi_throw_error(env, nullptr, problem.c_str());
     return exports;

@@ -86,5 +86,8 @@ std::string registerAttentionOperations();
 std::string registerOptimiserOperations();
 std::string registerDecoderOperations();
 std::string registerMatrixOperations();
+std::string registerTransportOperations();
+std::string registerTransportGradientOperations();
+std::string registerPairwiseOperations();
 
 }  // namespace fdiv_ops

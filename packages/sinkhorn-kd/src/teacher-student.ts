@@ -1,4 +1,4 @@
-import { gatherRows, logSoftmax } from "@fdiv/tensor-core";
+import { gatherRows, logSoftmax, softmax } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** Logits of both models at the same places: [examples, V] or [sequences, L, V]; never differentiated in the teacher's. */
@@ -52,7 +52,7 @@ export function keptRows(logits: tf.Tensor2D, kept: Int32Array): tf.Tensor2D {
 
 /** softmax(logits/τ) over the last axis. */
 export const softened = (logits: tf.Tensor, temperature: number): tf.Tensor =>
-  tf.softmax(temperature === 1 ? logits : tf.div(logits, temperature));
+  softmax(temperature === 1 ? logits : tf.div(logits, temperature));
 
 /** log softmax(logits/τ) over the last axis. */
 export const logSoftened = (logits: tf.Tensor, temperature: number): tf.Tensor2D =>

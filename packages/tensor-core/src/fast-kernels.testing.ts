@@ -21,6 +21,7 @@ import { random } from "./random.ts";
 import { rmsNormGradKernel, rmsNormKernel } from "./rms-norm.ts";
 import { rotaryKernel } from "./rotary.ts";
 import { selectedLogProbsGradKernel, selectedLogProbsKernel } from "./selected-log-probs.ts";
+import { softmaxGradKernel, softmaxKernel } from "./softmax.ts";
 import { sumRowsKernel } from "./sum-rows.ts";
 import { swigluGradKernel, swigluKernel } from "./swiglu.ts";
 
@@ -205,6 +206,9 @@ export function fastKernelsAgree(): void {
     agree(() => logSoftmaxKernel({ x }, {}));
     const [y] = logSoftmaxKernel({ x }, {});
     agree(() => logSoftmaxGradKernel({ dy, y: y! }, {}), 1e-5);
+    agree(() => softmaxKernel({ x }, {}));
+    const [p] = softmaxKernel({ x }, {});
+    agree(() => softmaxGradKernel({ dy, y: p! }, {}), 1e-5);
     agree(() => crossEntropyKernel({ logits: x, targets }, {}));
     const [, logSumExp] = crossEntropyKernel({ logits: x, targets }, {});
     const dnll = normal(m);

@@ -66,5 +66,6 @@ export { type SafetensorsDtype, type SafetensorsEntry, SafetensorsError } from "
 export { selectedLogProbs } from "./selected-log-probs.ts";
 export { sinkhornGradKernel, sinkhornImplicitKernel } from "./sinkhorn-gradient.ts";
 export { type SinkhornAttributes, sinkhornKernel } from "./sinkhorn-kernel.ts";
+export { softmax } from "./softmax.ts";
 export { type PortableBackend, type StartOptions, startBackend } from "./start-backend.ts";
 export { swiglu } from "./swiglu.ts";

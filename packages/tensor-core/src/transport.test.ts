@@ -2,6 +2,7 @@ import "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { hasFastKernel, withGenericKernels } from "./kernel.ts";
+import { startBackend } from "./node/backend.ts";
 import { startWasm } from "./node/wasm-threads.ts";
 import { pairwiseDistance, pairwiseDistanceKernel } from "./pairwise-distance.ts";
 import { random } from "./random.ts";
@@ -63,10 +64,22 @@ const sizes: [number, number, number][] = [
 
 const nothing = (x: tf.Tensor): tf.Tensor => tf.where(tf.isFinite(x), x, tf.fill(x.shape, -1e3));
 
-describe.each([1, 2])("fast transport kernels with %d threads", (threads) => {
+const hasTensorflow = await startBackend({ backend: "tensorflow" }).then(
+  () => true,
+  () => false,
+);
+const backends: ["wasm" | "tensorflow", number][] = [
+  ["wasm", 1],
+  ["wasm", 2],
+  // Where `fdiv-native install` has run.
+  ...(hasTensorflow ? [["tensorflow", 2] satisfies ["tensorflow", number]] : []),
+];
+
+describe.each(backends)("fast transport kernels on %s with %d threads", (backend, threads) => {
   beforeAll(async () => {
-    await startWasm({ threads });
-    expect(hasFastKernel("FdivSinkhorn", "wasm")).toBe(true);
+    if (backend === "wasm") await startWasm({ threads });
+    else await startBackend({ backend });
+    expect(hasFastKernel("FdivSinkhorn", backend)).toBe(true);
   });
 
   it.each(settings)("do what their twins do: %s", (_, changed) => {

@@ -1,4 +1,5 @@
-import { mkdir, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openSession } from "@fdiv/cli";
 import { type Interval, meanInterval } from "@fdiv/metrics";
@@ -54,7 +55,7 @@ function fit(
       () => loss(gaussianLogits(means, logDeviations), teacher),
       parameters,
     );
-    optimizer.step(parameters, gradients, { learningRate: 0.2 * (1 - step / steps) });
+    optimizer.step(parameters, gradients, { learningRate: 0.4 * (1 - step / steps) });
     tf.dispose([value, ...gradients.values()]);
   }
   const [student, law] = tf.tidy(() => [
@@ -69,6 +70,24 @@ function fit(
   );
   optimizer.dispose();
   tf.dispose([student, law, teacher, means, logDeviations]);
+  return figures;
+}
+
+/** A fit, read where it was made before by as many steps, so that a sweep that was stopped goes on. */
+async function keptFit(
+  folder: string,
+  name: string,
+  separation: number,
+  seed: number,
+  steps: number,
+): Promise<ModeFigures> {
+  const file = join(
+    folder,
+    `${name.replaceAll(/\W+/g, "-")}-apart${separation}-seed${seed}-steps${steps}.json`,
+  );
+  if (existsSync(file)) return JSON.parse(await readFile(file, "utf8")) as ModeFigures;
+  const figures = fit(modeLosses[name]!, separation, seed, steps);
+  await writeFile(file, JSON.stringify(figures));
   return figures;
 }
 
@@ -109,7 +128,8 @@ export async function recoverModes({
   seeds,
   steps,
 }: ModesOptions): Promise<ModesResult> {
-  await mkdir(output, { recursive: true });
+  const fits = join(output, "fits");
+  await mkdir(fits, { recursive: true });
   const session = await openSession({ quiet: true });
   const result: ModesResult = { rows: [], signals: [] };
   try {
@@ -117,7 +137,8 @@ export async function recoverModes({
       process.stderr.write(`${name}\n`);
       result.signals.push(...signal(name, loss));
       for (const separation of separations) {
-        const found = seeds.map((seed) => fit(loss, separation, seed, steps));
+        const found: ModeFigures[] = [];
+        for (const seed of seeds) found.push(await keptFit(fits, name, separation, seed, steps));
         const over = (key: keyof ModeFigures) => meanInterval(found.map((figures) => figures[key]));
         const keys = Object.keys(found[0]!) as (keyof ModeFigures)[];
         const figures = Object.fromEntries(keys.map((key) => [key, over(key)])) as ModesRow["figures"];

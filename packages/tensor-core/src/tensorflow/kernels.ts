@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { type DecoderAttributes, decoderSlots } from "../decoder-step.ts";
 import { isHalfWeight } from "../half-weights.ts";
 import { nothing, type Operations } from "./backend.ts";
+import { transportImplementations } from "./transport.ts";
 
 /** One kernel by way of TensorFlow operations. */
 export type Implementation = (
@@ -132,6 +133,8 @@ const direct: Record<
     attributes: ({ groups }) => ({ groups: { int: groups } }),
   },
   FdivSumRows: { inputs: ["x"], outputs: 1 },
+  FdivSoftmax: { inputs: ["x"], outputs: 1 },
+  FdivSoftmaxGrad: { inputs: ["dy", "y"], outputs: 1 },
   FdivLogSoftmax: { inputs: ["x"], outputs: 1 },
   FdivLogSoftmaxGrad: { inputs: ["dy", "y"], outputs: 1 },
   FdivActivation: { inputs: ["x"], outputs: 1, attributes: ({ activation }) => kindOf(activation) },
@@ -216,4 +219,5 @@ export const implementations: Record<string, Implementation> = {
     ]),
   ),
   ...composed,
+  ...transportImplementations,
 };

@@ -1,0 +1,102 @@
+// One problem of entropic transport: half-steps by logarithms, exact at any λ, and the same iterates by products where scalings allow.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "vector-math.h"
+
+namespace fdiv_ops {
+
+/** Numbers that all problems of a call share; as SinkhornAttributes of tensor-core has them. */
+struct TransportSettings {
+  int64_t n, m;
+  float lambda, rowDamping, columnDamping, relaxation;
+  bool isPlain() const { return rowDamping == 1 && columnDamping == 1 && relaxation == 1; }
+};
+
+/** Scalings may grow to this power of e between two looks at the potentials: what float32 lost of the kernel by then weighs nothing. */
+constexpr float mostExponent = 20;
+
+/** Below this mass of a point, what float32 loses of the kernel could count. */
+constexpr float leastMass = 1e-10f;
+
+/** exp((f_i + g_j − C_ij)/λ) of one row. */
+inline void planRow(const float* __restrict cost, float f, const float* __restrict g, float scale, int64_t m,
+                    float* __restrict out) {
+#pragma omp simd
+  for (int64_t j = 0; j < m; j++) out[j] = exponential((f + g[j] - cost[j]) * scale);
+}
+
+inline float dot(const float* __restrict x, const float* __restrict y, int64_t size) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < size; i++) sum += x[i] * y[i];
+  return sum;
+}
+
+inline void addScaled(float* __restrict sum, const float* __restrict x, float factor, int64_t size) {
+#pragma omp simd
+  for (int64_t i = 0; i < size; i++) sum[i] += factor * x[i];
+}
+
+/** Whether every potential is within reach of another one: both at −∞, or so near that a scaling between them is harmless. */
+inline bool isNear(const float* x, const float* reference, float scale, int64_t size) {
+  bool near = true;
+  for (int64_t i = 0; i < size; i++) {
+    const float distance = (x[i] - reference[i]) * scale;
+    near &= (x[i] == -INFINITY && reference[i] == -INFINITY) || std::fabs(distance) <= mostExponent;
+  }
+  return near;
+}
+
+/** exp((x − reference)/λ), 0 where both are −∞. */
+inline void scalings(const float* x, const float* reference, float scale, int64_t size, float* out) {
+  for (int64_t i = 0; i < size; i++) out[i] = x[i] == -INFINITY ? 0 : exponential((x[i] - reference[i]) * scale);
+}
+
+/** λ·LSE over the columns of (g − C)/λ for a row. */
+inline float softRow(const float* __restrict cost, const float* __restrict g, float lambda, float scale, int64_t m) {
+  float top = -INFINITY;
+#pragma omp simd reduction(max : top)
+  for (int64_t j = 0; j < m; j++) {
+    const float x = g[j] - cost[j];
+    top = x > top ? x : top;
+  }
+  if (!(std::fabs(top) < INFINITY)) return top;
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t j = 0; j < m; j++) sum += exponential((g[j] - cost[j] - top) * scale);
+  return top + lambda * std::log(sum);
+}
+
+/** λ·LSE over the rows of (f − C)/λ for every column; `top` and `sum` are scratch [m]. */
+inline void softColumns(const float* cost, const float* f, const TransportSettings& s, float* __restrict top,
+                        float* __restrict sum, float* __restrict soft) {
+  const float scale = 1 / s.lambda;
+  for (int64_t j = 0; j < s.m; j++) top[j] = -INFINITY, sum[j] = 0;
+  for (int64_t i = 0; i < s.n; i++) {
+    const float* __restrict row = cost + i * s.m;
+    const float at = f[i];
+#pragma omp simd
+    for (int64_t j = 0; j < s.m; j++) top[j] = at - row[j] > top[j] ? at - row[j] : top[j];
+  }
+  for (int64_t i = 0; i < s.n; i++) {
+    const float* __restrict row = cost + i * s.m;
+    const float at = f[i];
+    if (at == -INFINITY) continue;
+#pragma omp simd
+    for (int64_t j = 0; j < s.m; j++) sum[j] += exponential((at - row[j] - top[j]) * scale);
+  }
+  for (int64_t j = 0; j < s.m; j++)
+    soft[j] = std::fabs(top[j]) < INFINITY ? top[j] + s.lambda * std::log(sum[j]) : top[j];
+}
+
+/** A relaxed and damped half-step from the old potential; −∞ without mass. */
+inline float halfStep(float old, float mass, float soft, float lambda, float relaxation, float damping) {
+  if (!(mass > 0)) return -INFINITY;
+  const float half = lambda * std::log(mass) - soft;
+  return relaxation == 1 ? damping * half : (1 - relaxation) * old + relaxation * damping * half;
+}
+
+}  // namespace fdiv_ops

@@ -1,0 +1,184 @@
+// Entropic optimal transport: Sinkhorn's iterations, one problem a task.
+#include <algorithm>
+
+#include "tensorflow-op.h"
+#include "threads.h"
+#include "transport-kernel.h"
+
+namespace fdiv_ops {
+namespace {
+
+/** A problem on its way. */
+struct Problem {
+  const float *cost, *a, *b;
+  float *f, *g;
+};
+
+/** Everything a problem needs beside its outputs, made once a task. */
+struct Scratch {
+  explicit Scratch(const TransportSettings& s)
+      : kernel(s.n * s.m), u(s.n), rows(s.n), v(s.m), top(s.m), sum(s.m), soft(s.m), fAt(s.n), gAt(s.m) {}
+  std::vector<float> kernel, u, rows, v, top, sum, soft;
+  /** The potentials that the kernel was made with. */
+  std::vector<float> fAt, gAt;
+};
+
+void iterateByLogarithms(const Problem& p, const TransportSettings& s, Scratch& scratch) {
+  const float scale = 1 / s.lambda;
+  for (int64_t i = 0; i < s.n; i++) {
+    const float soft = p.a[i] > 0 ? softRow(p.cost + i * s.m, p.g, s.lambda, scale, s.m) : 0;
+    p.f[i] = halfStep(p.f[i], p.a[i], soft, s.lambda, s.relaxation, s.rowDamping);
+  }
+  softColumns(p.cost, p.f, s, scratch.top.data(), scratch.sum.data(), scratch.soft.data());
+  for (int64_t j = 0; j < s.m; j++)
+    p.g[j] = halfStep(p.g[j], p.b[j], scratch.soft[j], s.lambda, s.relaxation, s.columnDamping);
+}
+
+/** The kernel with the potentials as they are taken into it: from here on scalings are 1. */
+void absorb(const Problem& p, const TransportSettings& s, Scratch& scratch) {
+  std::copy_n(p.f, s.n, scratch.fAt.data());
+  std::copy_n(p.g, s.m, scratch.gAt.data());
+  for (int64_t i = 0; i < s.n; i++)
+    planRow(p.cost + i * s.m, p.f[i], p.g, 1 / s.lambda, s.m, scratch.kernel.data() + i * s.m);
+  for (int64_t j = 0; j < s.m; j++) scratch.v[j] = p.g[j] == -INFINITY ? 0 : 1;
+}
+
+/** The scaling that a new potential means, or NaN where it is out of bounds. */
+inline float scalingOf(float potential, float at, float scale) {
+  const float x = (potential - at) * scale;
+  return std::fabs(x) <= mostExponent ? exponential(x) : NAN;
+}
+
+/**
+ * The same iteration by one pass over the kernel: a row's sum, its scaling, and what it adds to the columns' sums. False where float32 would
+ * lose what counts; the potentials are as before then.
+ */
+bool iterateByProducts(const Problem& p, const TransportSettings& s, Scratch& scratch) {
+  const float scale = 1 / s.lambda;
+  float* sum = scratch.sum.data();
+  std::fill_n(sum, s.m, 0.0f);
+  bool isSafe = true;
+  for (int64_t i = 0; i < s.n; i++) {
+    const float* row = scratch.kernel.data() + i * s.m;
+    float f = -INFINITY, u = 0;
+    if (p.a[i] > 0) {
+      const float total = dot(row, scratch.v.data(), s.m);
+      const float soft = s.lambda * std::log(total) - scratch.fAt[i];
+      f = halfStep(p.f[i], p.a[i], soft, s.lambda, s.relaxation, s.rowDamping);
+      u = scalingOf(f, scratch.fAt[i], scale);
+      isSafe &= u == u;
+      addScaled(sum, row, u, s.m);
+    }
+    scratch.rows[i] = f;
+    scratch.u[i] = u;
+  }
+  if (!isSafe) return false;
+  for (int64_t j = 0; j < s.m; j++) {
+    float g = -INFINITY, v = 0;
+    if (p.b[j] > 0) {
+      const float soft = s.lambda * std::log(sum[j]) - scratch.gAt[j];
+      g = halfStep(p.g[j], p.b[j], soft, s.lambda, s.relaxation, s.columnDamping);
+      v = scalingOf(g, scratch.gAt[j], scale);
+      isSafe &= v == v;
+    }
+    scratch.soft[j] = g;
+    scratch.top[j] = v;
+  }
+  if (!isSafe) return false;
+  std::copy_n(scratch.rows.data(), s.n, p.f);
+  std::copy_n(scratch.soft.data(), s.m, p.g);
+  std::copy_n(scratch.top.data(), s.m, scratch.v.data());
+  return true;
+}
+
+/** Mass that one more half-step of the rows would move. */
+float movement(const Problem& p, const TransportSettings& s) {
+  const float scale = 1 / s.lambda;
+  float moved = 0;
+  for (int64_t i = 0; i < s.n; i++) {
+    if (!(p.a[i] > 0)) continue;
+    const float soft = softRow(p.cost + i * s.m, p.g, s.lambda, scale, s.m);
+    const float row = exponential((p.f[i] + soft) * scale);
+    if (s.rowDamping == 1) {
+      moved += std::fabs(p.a[i] - row);
+      continue;
+    }
+    const float half = s.rowDamping * (s.lambda * std::log(p.a[i]) - soft);
+    moved += row * std::fabs(exponential((half - p.f[i]) * scale) - 1);
+  }
+  return moved;
+}
+
+const Signature sinkhornSignature{
+    "FdivSinkhorn",
+    {"cost: float", "a: float", "b: float", "f_start: float", "g_start: float"},
+    {"f: float", "g: float", "steps: float", "plan: float", "rows: float", "columns: float", "f_history: float",
+     "g_history: float"},
+    {"lambda: float", "iterations: int", "tolerance: float", "check_every: int", "row_damping: float",
+     "column_damping: float", "relaxation: float", "keep_history: bool"}};
+
+void sinkhorn(Call& call) {
+  const auto& at = call.attributes;
+  const TransportSettings s{call.dim(0, 1), call.dim(0, 2), at.real(0), at.real(4), at.real(5), at.real(6)};
+  const int64_t batch = call.dim(0, 0), iterations = at.integer(1), checkEvery = at.integer(3);
+  const float tolerance = at.real(2);
+  const bool keeps = at.flag(7);
+  const int64_t kept = keeps ? iterations : 0;
+  float *f = call.output(0, {batch, s.n}), *g = call.output(1, {batch, s.m}), *steps = call.output(2, {batch});
+  float* plan = call.output(3, {batch, s.n, s.m});
+  float *rows = call.output(4, {batch, s.n}), *columns = call.output(5, {batch, s.m});
+  float *fHistory = call.output(6, {batch, kept, s.n}), *gHistory = call.output(7, {batch, kept, s.m});
+  if (!call.ok()) return;
+  forEachTask(batch, [&](int64_t which) {
+    Scratch scratch(s);
+    const Problem p{call.floats(0) + which * s.n * s.m, call.floats(1) + which * s.n, call.floats(2) + which * s.m,
+                    f + which * s.n, g + which * s.m};
+    const float *fStart = call.floats(3) + which * s.n, *gStart = call.floats(4) + which * s.m;
+    bool allowsProducts = true;
+    for (int64_t i = 0; i < s.n; i++) {
+      p.f[i] = p.a[i] > 0 ? fStart[i] : -INFINITY;
+      allowsProducts &= !(p.a[i] > 0) || p.a[i] >= leastMass;
+    }
+    for (int64_t j = 0; j < s.m; j++) {
+      p.g[j] = p.b[j] > 0 ? gStart[j] : -INFINITY;
+      allowsProducts &= !(p.b[j] > 0) || p.b[j] >= leastMass;
+    }
+    bool hasKernel = false;
+    int64_t step = 0;
+    for (; step < iterations; step++) {
+      if (tolerance > 0 && step > 0 && step % checkEvery == 0 && movement(p, s) <= tolerance) break;
+      if (!hasKernel || !iterateByProducts(p, s, scratch)) {
+        iterateByLogarithms(p, s, scratch);
+        // The last one needs no kernel of the products.
+        hasKernel = allowsProducts && step + 1 < iterations;
+        if (hasKernel) absorb(p, s, scratch);
+      }
+      if (keeps) {
+        std::copy_n(p.f, s.n, fHistory + (which * iterations + step) * s.n);
+        std::copy_n(p.g, s.m, gHistory + (which * iterations + step) * s.m);
+      }
+    }
+    for (int64_t rest = step; keeps && rest < iterations; rest++) {
+      std::copy_n(p.f, s.n, fHistory + (which * iterations + rest) * s.n);
+      std::copy_n(p.g, s.m, gHistory + (which * iterations + rest) * s.m);
+    }
+    steps[which] = static_cast<float>(step);
+    float* sums = columns + which * s.m;
+    std::fill_n(sums, s.m, 0.0f);
+    for (int64_t i = 0; i < s.n; i++) {
+      float* row = plan + (which * s.n + i) * s.m;
+      planRow(p.cost + i * s.m, p.f[i], p.g, 1 / s.lambda, s.m, row);
+      float total = 0;
+#pragma omp simd reduction(+ : total)
+      for (int64_t j = 0; j < s.m; j++) total += row[j];
+      rows[which * s.n + i] = total;
+      addScaled(sums, row, 1, s.m);
+    }
+  });
+}
+
+}  // namespace
+
+std::string registerTransportOperations() { return Operation<sinkhornSignature, sinkhorn>::registered(); }
+
+}  // namespace fdiv_ops
