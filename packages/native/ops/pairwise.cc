@@ -89,11 +89,15 @@ void pairwiseDistance(Call& call) {
   }
 }
 
-/** −1, 0 or 1, by products and bounds that vectors have: the smallest difference times both is above 1. */
-inline float signOf(float x) {
-  const float large = x * 1e38f * 1e10f;
-  const float below = large > 1.0f ? 1.0f : large;
-  return below < -1.0f ? -1.0f : below;
+/** sum += weight·sign(x − y): two choices of the same shape, which vectors have as masks. */
+inline void addSigns(float* __restrict sum, const float* __restrict x, const float* __restrict y, float weight,
+                     int64_t size) {
+#pragma omp simd
+  for (int64_t k = 0; k < size; k++) {
+    const float above = x[k] > y[k] ? weight : 0.0f;
+    const float below = x[k] < y[k] ? weight : 0.0f;
+    sum[k] += above - below;
+  }
 }
 
 const Signature pairwiseL1GradSignature{
@@ -112,13 +116,12 @@ void pairwiseL1Grad(Call& call) {
     for (int64_t v = from; v < to; v += tile) {
       const int64_t width = std::min(tile, to - v);
       for (int64_t i = 0; i < n; i++) {
-        const float* __restrict own = x + (which * n + i) * size + v;
+        const float* own = x + (which * n + i) * size + v;
         float sum[tile] = {};
         for (int64_t j = 0; j < m; j++) {
           const float weight = transposed ? weights[j * n + i] : weights[i * m + j];
           const float* __restrict other = y + (which * m + j) * size + v;
-#pragma omp simd
-          for (int64_t k = 0; k < width; k++) sum[k] += weight * signOf(own[k] - other[k]);
+addSigns(sum, own, other, weight, width);
         }
         std::copy_n(sum, width, dx + (which * n + i) * size + v);
       }

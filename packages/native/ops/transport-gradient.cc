@@ -21,29 +21,40 @@ inline float undone(float now, float before, float relaxation, float damping) {
   return std::fabs(now) < INFINITY ? (now - (1 - relaxation) * before) / (relaxation * damping) : now;
 }
 
+/** Rows and columns of a tile whose sums stay in registers. */
+constexpr int64_t tileRows = 4, tileColumns = 32;
+
+/** Σ_k left_k,i·right_k,j of a tile; `rows` and `columns` are those that are there. */
+template <bool isWhole>
+inline void rankTile(const float* left, const float* right, int64_t ranks, int64_t n, int64_t m, int64_t rows,
+                     int64_t columns, float (*sum)[tileColumns]) {
+  for (int64_t k = 0; k < ranks; k++) {
+    const float* __restrict other = right + k * m;
+    for (int64_t r = 0; r < (isWhole ? tileRows : rows); r++) {
+      const float factor = left[k * n + r];
+#pragma omp simd
+      for (int64_t j = 0; j < (isWhole ? tileColumns : columns); j++) sum[r][j] += factor * other[j];
+    }
+  }
+}
+
 /** dcost_ij += kernel_ij·Σ_k left_ki·right_kj, of `ranks` pairs of scalings. */
 void addRanks(float* dcost, const float* kernel, const std::vector<float>& left, const std::vector<float>& right,
               int64_t ranks, int64_t n, int64_t m) {
-  constexpr int64_t width = 64;
-  for (int64_t from = 0; from < m; from += width) {
-    const int64_t count = std::min(width, m - from);
-    for (int64_t i = 0; i < n; i++) {
-      float sum[width] = {};
-      for (int64_t k = 0; k < ranks; k++) {
-        const float factor = left[k * n + i];
-        const float* __restrict row = right.data() + k * m + from;
-        if (count == width) {
-#pragma omp simd
-          for (int64_t j = 0; j < width; j++) sum[j] += factor * row[j];
-        } else {
-          for (int64_t j = 0; j < count; j++) sum[j] += factor * row[j];
-        }
+  for (int64_t i = 0; i < n; i += tileRows)
+    for (int64_t j = 0; j < m; j += tileColumns) {
+      const int64_t rows = std::min(tileRows, n - i), columns = std::min(tileColumns, m - j);
+      float sum[tileRows][tileColumns] = {};
+      if (rows == tileRows && columns == tileColumns)
+        rankTile<true>(left.data() + i, right.data() + j, ranks, n, m, rows, columns, sum);
+      else
+        rankTile<false>(left.data() + i, right.data() + j, ranks, n, m, rows, columns, sum);
+      for (int64_t r = 0; r < rows; r++) {
+        float* out = dcost + (i + r) * m + j;
+        const float* own = kernel + (i + r) * m + j;
+        for (int64_t c = 0; c < columns; c++) out[c] += own[c] * sum[r][c];
       }
-      float* out = dcost + i * m + from;
-      const float* own = kernel + i * m + from;
-      for (int64_t j = 0; j < count; j++) out[j] += own[j] * sum[j];
     }
-  }
 }
 
 void sinkhornGrad(Call& call) {
@@ -100,13 +111,25 @@ void sinkhornGrad(Call& call) {
         float *first = left.data() + ranks * n, *second = first + n;
         scalings(fHalf.data(), fAt, scale, n, second);
         std::copy_n(u.data(), n, first);
-        for (int64_t i = 0; i < n; i++) {
-          const float* row = kernel.data() + i * m;
-          const float atF = df[i] - u[i] * dot(row, v.data(), m);
-          h[i] = a[i] > 0 ? s.relaxation * s.rowDamping * atF / a[i] : 0;
-          df[i] = atF;
-          second[i] *= h[i];
-          addScaled(sums.data(), row, second[i], m);
+        for (int64_t from = 0; from < n; from += 4) {
+          const int64_t count = std::min<int64_t>(4, n - from);
+          const float* rows = kernel.data() + from * m;
+          float products[4] = {};
+          if (count == 4)
+            fourDots(rows, v.data(), m, products);
+          else
+            for (int64_t r = 0; r < count; r++) products[r] = dot(rows + r * m, v.data(), m);
+          for (int64_t r = 0; r < count; r++) {
+            const int64_t i = from + r;
+            const float atF = df[i] - u[i] * products[r];
+            h[i] = a[i] > 0 ? s.relaxation * s.rowDamping * atF / a[i] : 0;
+            df[i] = atF;
+            second[i] *= h[i];
+          }
+          if (count == 4)
+            addFour(sums.data(), rows, second + from, m);
+          else
+            for (int64_t r = 0; r < count; r++) addScaled(sums.data(), rows + r * m, second[from + r], m);
         }
         for (int64_t j = 0; j < m; j++) sums[j] *= w[j];
         std::copy_n(v.data(), m, right.data() + ranks * m);

@@ -40,6 +40,28 @@ inline void addScaled(float* __restrict sum, const float* __restrict x, float fa
   for (int64_t i = 0; i < size; i++) sum[i] += factor * x[i];
 }
 
+/** Products of four rows, one after the other, with the same vector. */
+inline void fourDots(const float* __restrict rows, const float* __restrict y, int64_t size, float* __restrict out) {
+  const float *__restrict r1 = rows + size, *__restrict r2 = r1 + size, *__restrict r3 = r2 + size;
+  float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
+#pragma omp simd reduction(+ : s0, s1, s2, s3)
+  for (int64_t j = 0; j < size; j++) {
+    s0 += rows[j] * y[j];
+    s1 += r1[j] * y[j];
+    s2 += r2[j] * y[j];
+    s3 += r3[j] * y[j];
+  }
+  out[0] = s0, out[1] = s1, out[2] = s2, out[3] = s3;
+}
+
+/** sum += u·rows of four rows. */
+inline void addFour(float* __restrict sum, const float* __restrict rows, const float* u, int64_t size) {
+  const float *__restrict r1 = rows + size, *__restrict r2 = r1 + size, *__restrict r3 = r2 + size;
+  const float u0 = u[0], u1 = u[1], u2 = u[2], u3 = u[3];
+#pragma omp simd
+  for (int64_t j = 0; j < size; j++) sum[j] += (u0 * rows[j] + u1 * r1[j]) + (u2 * r2[j] + u3 * r3[j]);
+}
+
 /** Whether every potential is within reach of another one: both at −∞, or so near that a scaling between them is harmless. */
 inline bool isNear(const float* x, const float* reference, float scale, int64_t size) {
   bool near = true;

@@ -17,8 +17,8 @@ struct Problem {
 /** Everything a problem needs beside its outputs, made once a task. */
 struct Scratch {
   explicit Scratch(const TransportSettings& s)
-      : kernel(s.n * s.m), u(s.n), rows(s.n), v(s.m), top(s.m), sum(s.m), soft(s.m), fAt(s.n), gAt(s.m) {}
-  std::vector<float> kernel, u, rows, v, top, sum, soft;
+      : kernel(s.n * s.m), rows(s.n), v(s.m), top(s.m), sum(s.m), soft(s.m), fAt(s.n), gAt(s.m) {}
+  std::vector<float> kernel, rows, v, top, sum, soft;
   /** The potentials that the kernel was made with. */
   std::vector<float> fAt, gAt;
 };
@@ -58,19 +58,30 @@ bool iterateByProducts(const Problem& p, const TransportSettings& s, Scratch& sc
   float* sum = scratch.sum.data();
   std::fill_n(sum, s.m, 0.0f);
   bool isSafe = true;
-  for (int64_t i = 0; i < s.n; i++) {
-    const float* row = scratch.kernel.data() + i * s.m;
-    float f = -INFINITY, u = 0;
-    if (p.a[i] > 0) {
-      const float total = dot(row, scratch.v.data(), s.m);
-      const float soft = s.lambda * std::log(total) - scratch.fAt[i];
-      f = halfStep(p.f[i], p.a[i], soft, s.lambda, s.relaxation, s.rowDamping);
-      u = scalingOf(f, scratch.fAt[i], scale);
-      isSafe &= u == u;
-      addScaled(sum, row, u, s.m);
+  // Rows in fours: the columns' scalings and sums are read once for all of them.
+  for (int64_t from = 0; from < s.n; from += 4) {
+    const int64_t count = std::min<int64_t>(4, s.n - from);
+    const float* rows = scratch.kernel.data() + from * s.m;
+    float totals[4] = {}, u[4] = {};
+    if (count == 4)
+      fourDots(rows, scratch.v.data(), s.m, totals);
+    else
+      for (int64_t r = 0; r < count; r++) totals[r] = dot(rows + r * s.m, scratch.v.data(), s.m);
+    for (int64_t r = 0; r < count; r++) {
+      const int64_t i = from + r;
+      float f = -INFINITY;
+      if (p.a[i] > 0) {
+        const float soft = s.lambda * std::log(totals[r]) - scratch.fAt[i];
+        f = halfStep(p.f[i], p.a[i], soft, s.lambda, s.relaxation, s.rowDamping);
+        u[r] = scalingOf(f, scratch.fAt[i], scale);
+        isSafe &= u[r] == u[r];
+      }
+      scratch.rows[i] = f;
     }
-    scratch.rows[i] = f;
-    scratch.u[i] = u;
+    if (count == 4)
+      addFour(sum, rows, u, s.m);
+    else
+      for (int64_t r = 0; r < count; r++) addScaled(sum, rows + r * s.m, u[r], s.m);
   }
   if (!isSafe) return false;
   for (int64_t j = 0; j < s.m; j++) {
