@@ -40,23 +40,24 @@ function logKernelMean(x: readonly number[], samples: readonly (readonly number[
     if (exponents[i]! > top) top = exponents[i]!;
   });
   let sum = 0;
-  for (const exponent of exponents) sum += Math.exp(exponent - top);
+  // Beyond that far a sample adds less than rounding does.
+  for (const exponent of exponents) if (exponent > top - 40) sum += Math.exp(exponent - top);
   return top + Math.log(sum / samples.length) - (x.length / 2) * Math.log(2 * Math.PI * sigma ** 2);
 }
 
 /**
- * D_f(q_σ‖p_σ) between a generator's samples and a mixture at noise level σ, by quadrature in float64: with noise, the samples' law is the mixture of a Gaussian around each, whose
+ * D_f(q_σ‖p_σ) of each divergence between a generator's samples and a mixture at noise level σ, by one quadrature in float64: with noise, the samples' law is the mixture of a Gaussian around each, whose
  * density is known. With few samples it is biased upwards; what as many samples of the teacher score is the floor to read it by.
  *
  * @param samples rows of 1 or 2 coordinates
  * @throws RangeError beyond two dimensions, without samples, or when the grid would be beyond reason
  */
-export function divergenceAtNoise(
-  divergence: Divergence,
+export function divergencesAtNoise(
+  divergences: readonly Divergence[],
   samples: readonly (readonly number[])[],
   teacher: GaussianMixture,
   { sigma, resolution = 3 }: DivergenceAtNoiseOptions,
-): number {
+): number[] {
   const d = teacher.dimensions;
   if (d > 2) throw new RangeError(`divergenceAtNoise: ${d} dimensions; a grid does for one or two.`);
   if (!(sigma > 0 && resolution > 0))
@@ -76,8 +77,8 @@ export function divergenceAtNoise(
     throw new RangeError(
       `divergenceAtNoise: ${points} grid points at σ = ${sigma}; take a larger σ or a lower resolution.`,
     );
-  const dual = divergence.dual();
-  let total = 0;
+  const duals = divergences.map((divergence) => divergence.dual());
+  const totals = divergences.map(() => 0);
   for (let i = 0; i < points; i++) {
     const x = box.map(
       ([low], axis) => low + step * (axis === 0 ? i % counts[0]! : Math.floor(i / counts[0]!)),
@@ -85,8 +86,21 @@ export function divergenceAtNoise(
     const logTarget = teacher.logDensityAt(x, sigma);
     const logModel = logKernelMean(x, samples, sigma);
     const l = logModel - logTarget;
-    // The same term either way; each where it does not overflow.
-    total += l < 0 ? Math.exp(logTarget) * divergence.value(l) : Math.exp(logModel) * dual.value(-l);
+    const [target, model] = [Math.exp(logTarget), Math.exp(logModel)];
+    divergences.forEach((divergence, k) => {
+      // The same term either way; each where it does not overflow.
+      totals[k] = totals[k]! + (l < 0 ? target * divergence.value(l) : model * duals[k]!.value(-l));
+    });
   }
-  return total * step ** d;
+  return totals.map((total) => total * step ** d);
+}
+
+/** The same of one divergence. */
+export function divergenceAtNoise(
+  divergence: Divergence,
+  samples: readonly (readonly number[])[],
+  teacher: GaussianMixture,
+  options: DivergenceAtNoiseOptions,
+): number {
+  return divergencesAtNoise([divergence], samples, teacher, options)[0]!;
 }

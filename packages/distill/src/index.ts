@@ -19,7 +19,11 @@ export {
   variationalScoreDistillation,
 } from "./distribution-matching.ts";
 export { DivergedError } from "./diverged.ts";
-export { type DivergenceAtNoiseOptions, divergenceAtNoise } from "./divergence-at-noise.ts";
+export {
+  type DivergenceAtNoiseOptions,
+  divergenceAtNoise,
+  divergencesAtNoise,
+} from "./divergence-at-noise.ts";
 export { dmd2 } from "./dmd2.ts";
 export { type EdmCoefficients, edmCoefficients, edmDenoiser, edmLoss, type Network } from "./edm.ts";
 export { type Ema, type EmaOptions, ema, powerExponent } from "./ema.ts";

@@ -88,17 +88,21 @@ function stockConvolution(
   bias: tf.Tensor | undefined,
   window: Window,
 ): tf.Tensor {
-  const [top, bottom, left, right] = window.padding;
-  const padded = window.padding.some((zeros) => zeros > 0)
-    ? tf.pad(x, [
-        [0, 0],
-        [top, bottom],
-        [left, right],
-        [0, 0],
-      ])
-    : x;
+  const { kernel, stride, padding } = window;
+  const [top, bottom, left, right] = padding;
+  // Zeros that the convolution adds by itself need no copy of the images.
+  const isSame = stride === 1 && padding.every((zeros, side) => 2 * zeros === kernel[side >> 1]! - 1);
+  const padded =
+    !isSame && padding.some((zeros) => zeros > 0)
+      ? tf.pad(x, [
+          [0, 0],
+          [top, bottom],
+          [left, right],
+          [0, 0],
+        ])
+      : x;
   const filter = tf.transpose(weight, [2, 3, 1, 0]) as tf.Tensor4D;
-  const y = tf.conv2d(padded as tf.Tensor4D, filter, window.stride, "valid");
+  const y = tf.conv2d(padded as tf.Tensor4D, filter, stride, isSame ? "same" : "valid");
   return bias ? tf.add(y, bias) : y;
 }
 

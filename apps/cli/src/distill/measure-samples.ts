@@ -1,4 +1,4 @@
-import { divergenceAtNoise } from "@fdiv/distill";
+import { divergencesAtNoise } from "@fdiv/distill";
 import { divergence } from "@fdiv/divergences";
 import { classHistogram, frechetDistance, type Mode, modeCoverage, neighbourCoverage } from "@fdiv/metrics";
 import type { ImageClassifier } from "@fdiv/models";
@@ -58,13 +58,10 @@ function mixtureFigures(samples: Examples, { data, evaluation }: Yardstick): Rec
   );
   const deviation = Math.min(...mixture.components.map(({ covariance }) => Math.sqrt(covariance[0]![0]!)));
   const sigma = evaluation.sigma ?? deviation / 2;
-  for (const name of evaluation.divergences)
-    figures[`${name} at σ ${Number(sigma.toPrecision(3))}`] = divergenceAtNoise(
-      divergence(name),
-      points,
-      mixture,
-      { sigma },
-    );
+  const found = divergencesAtNoise(evaluation.divergences.map(divergence), points, mixture, { sigma });
+  evaluation.divergences.forEach((name, i) => {
+    figures[`${name} at σ ${Number(sigma.toPrecision(3))}`] = found[i]!;
+  });
   return figures;
 }
 

@@ -30,7 +30,7 @@ const sides: Record<string, { mixture: object; deviation: number; sigmaMax: numb
 export const mixtureSettings = Object.keys(sides);
 
 /** A setting's configuration but for the divergence, the ratio, the seed and where the start comes from. */
-function settingOf(name: string, steps: number): object {
+function settingOf(name: string, steps: number, isFirst: boolean): object {
   const { mixture, deviation, sigmaMax } = sides[name]!;
   const noise = { kind: "log-uniform", min: deviation / 2, max: sigmaMax };
   const optimizer = (learningRate: number) => ({ learningRate, schedule: "linear" });
@@ -44,7 +44,7 @@ function settingOf(name: string, steps: number): object {
     schedule: { generatorEvery: 3, criticMeanwhile: "train" },
     optimizers: { generator: optimizer(1e-3), fake: optimizer(2e-3), discriminator: optimizer(2e-3) },
     checkpointEvery: 1_000_000,
-    evaluation: { samples: 1000, teacherSteps: [18, 35], sigma: deviation / 2 },
+    evaluation: { samples: 1000, teacherSteps: isFirst ? [18] : [], sigma: deviation / 2 },
   };
 }
 
@@ -85,7 +85,7 @@ export async function mixtures(options: MixturesOptions): Promise<string> {
               name,
               row: `${divergence}, ${ratio === "samples" ? "exact ratio" : "learned ratio"}`,
               config: {
-                ...settingOf(setting, steps),
+                ...settingOf(setting, steps, start === undefined),
                 teacher: model ? { exact: true, model } : teacherOf(setting),
                 divergence,
                 ratio: {
