@@ -9,15 +9,12 @@ import {
   flatMetrics,
   type StepRow,
 } from "@fdiv/dpg";
-import { disposeModel } from "@fdiv/models";
-import { saveAdapter, saveCausalLm } from "@fdiv/models/node";
 import { adamW } from "@fdiv/tensor-core";
 import { schedule, type StepRow as TrainingRow } from "@fdiv/trainer";
 import { openRun, type Run, writeDurably } from "@fdiv/trainer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import { Interrupted } from "../failure.ts";
 import { promptsOf } from "../runs/datasets.ts";
-import { promptTokens } from "../runs/evaluate-policy.ts";
 import { mebibytes } from "../runs/open-model.ts";
 import { cutSamples } from "../runs/sample-log.ts";
 import type { Session } from "../session.ts";
@@ -26,7 +23,7 @@ import { drawSamples } from "./draw-samples.ts";
 import { evaluateTarget } from "./evaluate-target.ts";
 import { type LanguagePolicy, languagePolicy, type Prompt, type Text } from "./language-policy.ts";
 import { fitText, makeTarget } from "./make-target.ts";
-import { openPolicy } from "./open-policy.ts";
+import { openTexts } from "./open-policy.ts";
 import { takeSteps } from "./take-steps.ts";
 import { withProposal } from "./with-proposal.ts";
 
@@ -41,10 +38,10 @@ export async function approach(
   checkZeros(trained, config.target.times.length > 0, config.smoothing);
   const { prompts: given = [""] } = config;
   const prompts = typeof given === "string" ? await promptsOf(given) : given;
-  const model = await openPolicy(config, session);
+  const model = await openTexts(config, session);
   const policy = languagePolicy(model, { maxTokens: config.maxTokens, chunk: config.chunk });
   try {
-    const contexts = prompts.map((text): Prompt => ({ text, ids: promptTokens(model.tokenizer!, text) }));
+    const contexts = prompts.map((text): Prompt => ({ text, ids: model.promptIds(text) }));
     const made = await makeTarget(config.target, policy.base, contexts, config.seed);
     if (made.fit) session.say(fitText(made.fit));
     if (dryRun) {
@@ -112,8 +109,7 @@ export async function approach(
       session.say(`peak of memory: ${mebibytes(process.resourceUsage().maxRSS * 1024)}`);
       const evaluation = await evaluateTarget(made, policy, contexts, config);
       await writeDurably(join(output, "evaluation.json"), `${JSON.stringify(evaluation, null, 2)}\n`);
-      if (model.lora) await saveAdapter(model, join(output, "adapter"));
-      await saveCausalLm(model, join(output, "model"), { dtype: config.dtype });
+      await model.save((name) => join(output, name), config.dtype);
       run.dispose();
     } catch (error) {
       await store.failure(error);
@@ -124,7 +120,7 @@ export async function approach(
     }
   } finally {
     policy.base.dispose();
-    disposeModel(model);
+    model.dispose();
   }
 }
 

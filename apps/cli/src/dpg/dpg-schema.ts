@@ -25,6 +25,17 @@ export const feature = z
       .describe("1 where the whole text is JSON, of one of these kinds."),
     brackets: z.literal(true).optional().describe("1 where brackets are balanced and nested."),
     sentiment: z.literal(true).optional().describe("The text's sum of valences under the AFINN lexicon."),
+    classifier: z
+      .strictObject({
+        model: z.string().describe("A sequence classifier: a Hugging Face folder or hf:owner/name."),
+        label: z
+          .union([z.string(), z.int().min(0)])
+          .default(1)
+          .describe("The label by name or index."),
+        log: z.boolean().default(false).describe("The probability's logarithm."),
+      })
+      .optional()
+      .describe("What a classifier says of the text: a label's probability."),
     module: z
       .string()
       .optional()
@@ -35,7 +46,7 @@ export const feature = z
     ({ name: _, measure, ...kinds }) =>
       Object.values(kinds).filter((value) => value !== undefined).length === 1 &&
       (measure === undefined || kinds.words !== undefined),
-    "one of word, words (with a measure), regex, length, json, brackets, sentiment, module is due.",
+    "one of word, words (with a measure), regex, length, json, brackets, sentiment, classifier, module is due.",
   );
 
 export const dpgSchema = z

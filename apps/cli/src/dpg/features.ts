@@ -11,6 +11,7 @@ import {
 import { ConfigError } from "../config/config-file.ts";
 import { loadReward } from "../rewards/load-reward.ts";
 import { sentiment } from "../rewards/sentiment.ts";
+import { classifierFeature } from "./classifier-feature.ts";
 import type { FeatureConfig } from "./dpg-schema.ts";
 import type { Prompt, Text } from "./language-policy.ts";
 
@@ -22,6 +23,7 @@ async function unnamed(config: FeatureConfig): Promise<Feature<Text, Prompt>> {
   if (regex !== undefined) return matches(pattern(regex));
   if (unit !== undefined) return length(unit);
   if (json !== undefined) return validJson(Array.isArray(json) ? { kinds: json } : {});
+  if (config.classifier) return classifierFeature(config.classifier);
   if (config.brackets) return balancedBrackets();
   if (config.sentiment) return feature(({ text }: Text) => sentiment(text), { name: "sentiment" });
   const reward = await loadReward(module!);

@@ -1,28 +1,9 @@
 import type { Distribution, Policy, Samples, Snapshot } from "@fdiv/dpg";
-import {
-  type CausalLm,
-  generate,
-  sequenceLogProbs,
-  type TokenRows,
-  tokenLogProbs,
-  tokenRows,
-  trainableParameters,
-  withoutAdapter,
-} from "@fdiv/models";
 import type { Random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import type { Prompt, Text, TextModel } from "./text-model.ts";
 
-/** What a text begins with. */
-export interface Prompt {
-  text: string;
-  ids: readonly number[];
-}
-
-/** A text that was written, an end-of-text token included where it has one. */
-export interface Text {
-  ids: number[];
-  text: string;
-}
+export type { Prompt, Text } from "./text-model.ts";
 
 export interface LanguagePolicyOptions {
   maxTokens: number;
@@ -39,10 +20,6 @@ export interface LanguageBase extends Distribution<Text, Prompt> {
   dispose(): void;
 }
 
-/** Texts after their prompts, a row each. */
-export const rowsOf = (outcomes: readonly Text[], prompts: readonly Prompt[]): TokenRows =>
-  tokenRows(outcomes.map(({ ids }, i) => ({ prompt: [...prompts[i]!.ids], completions: [ids] })));
-
 /** A language model as a policy, with what it was before training. */
 export interface LanguagePolicy extends Policy<Text, Prompt> {
   /** The model as it is now, frozen: the adapter switched off, or a copy of its parameters. */
@@ -51,14 +28,12 @@ export interface LanguagePolicy extends Policy<Text, Prompt> {
 }
 
 /**
- * A causal language model as a policy over texts of at most `maxTokens` tokens. Texts are drawn at temperature 1 from the whole
+ * A language model as a policy over texts of at most `maxTokens` tokens. Texts are drawn at temperature 1 from the whole
  * vocabulary, which is the law that is scored; a text that is cut off counts with the probability of the tokens it has.
  */
-export function languagePolicy(model: CausalLm, options: LanguagePolicyOptions): LanguagePolicy {
+export function languagePolicy(model: TextModel, options: LanguagePolicyOptions): LanguagePolicy {
   const { maxTokens, chunk } = options;
-  const { tokenizer } = model;
-  if (!tokenizer) throw new Error("the model has no tokenizer, and features are of texts.");
-  const parameters = trainableParameters(model);
+  const { tokenizer, parameters } = model;
 
   async function sample(prompts: readonly Prompt[], random: Random): Promise<Samples<Text>> {
     const seed = [...random.uint32(2)].join("-");
@@ -66,29 +41,21 @@ export function languagePolicy(model: CausalLm, options: LanguagePolicyOptions):
     const logProbs: number[] = [];
     for (let from = 0; from < prompts.length; from += chunk) {
       const asked = prompts.slice(from, from + chunk);
-      const drawn = await generate(model, {
-        prompts: asked.map(({ ids }) => [...ids]),
-        maxTokens,
-        temperature: 1,
-        seed,
-        firstRow: from,
-      });
+      const drawn = await model.draw(asked, { maxTokens, seed, firstRow: from });
       for (const [i, ids] of drawn.ids.entries()) {
-        outcomes.push({ ids, text: tokenizer!.decode(ids, { skipSpecial: true }) });
-        logProbs.push(drawn.policyLogProbs[i]!.reduce((sum, x) => sum + x, 0));
+        outcomes.push({ ids, text: tokenizer.decode(ids, { skipSpecial: true }) });
+        logProbs.push(drawn.logProbs[i]!.reduce((sum, x) => sum + x, 0));
       }
     }
     return { outcomes, logProbs };
   }
 
-  const scored = (outcomes: readonly Text[], prompts: readonly Prompt[]): tf.Tensor1D =>
-    sequenceLogProbs(model, rowsOf(outcomes, prompts));
+  const scored = model.textLogProbs;
 
   async function scoreTokens(outcomes: readonly Text[], prompts: readonly Prompt[]): Promise<Float64Array> {
     const found: number[] = [];
     for (let from = 0; from < outcomes.length; from += chunk) {
-      const rows = rowsOf(outcomes.slice(from, from + chunk), prompts.slice(from, from + chunk));
-      const part = tokenLogProbs(model, rows);
+      const part = model.tokenLogProbs(outcomes.slice(from, from + chunk), prompts.slice(from, from + chunk));
       for (const logProb of await part.data()) found.push(logProb);
       part.dispose();
     }
@@ -137,8 +104,8 @@ export function languagePolicy(model: CausalLm, options: LanguagePolicyOptions):
   }
 
   function baseNow(): LanguageBase {
-    const copy = model.lora ? undefined : copied();
-    const being = <T>(f: () => Promise<T>): Promise<T> => (copy ? having(copy, f) : withoutAdapter(model, f));
+    const copy = model.withoutAdapter ? undefined : copied();
+    const being = <T>(f: () => Promise<T>): Promise<T> => (copy ? having(copy, f) : model.withoutAdapter!(f));
     return {
       being,
       sample: (prompts, random) => being(() => sample(prompts, random)),

@@ -1,6 +1,7 @@
 import type { ActorCritic } from "@fdiv/dpg";
 import { type CausalLm, tokenLogProbsAndValues, type ValueHead } from "@fdiv/models";
-import { type LanguagePolicy, type Prompt, rowsOf, type Text } from "../dpg/language-policy.ts";
+import type { LanguagePolicy } from "../dpg/language-policy.ts";
+import { type Prompt, rowsOf, type Text } from "../dpg/text-model.ts";
 
 /** A language policy together with a value head: what PPO trains. Parameters of the head are under `value.…`. */
 export function languageActorCritic(

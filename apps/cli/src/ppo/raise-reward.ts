@@ -11,8 +11,8 @@ import {
   type PpoState,
   ppo,
 } from "@fdiv/dpg";
-import { createValueHead, disposeModel, disposeValueHead } from "@fdiv/models";
-import { saveAdapter, saveCausalLm, saveValueHead } from "@fdiv/models/node";
+import { createValueHead, disposeValueHead } from "@fdiv/models";
+import { saveValueHead } from "@fdiv/models/node";
 import { adamW, type Optimizer } from "@fdiv/tensor-core";
 import { schedule, type StepRow as TrainingRow } from "@fdiv/trainer";
 import { openRun, type Run, writeDurably } from "@fdiv/trainer/node";
@@ -20,11 +20,11 @@ import type * as tf from "@tensorflow/tfjs-core";
 import { drawSamples } from "../dpg/draw-samples.ts";
 import { featureOf } from "../dpg/features.ts";
 import { languagePolicy, type Prompt, type Text } from "../dpg/language-policy.ts";
-import { openPolicy } from "../dpg/open-policy.ts";
+import { openDecoder } from "../dpg/open-policy.ts";
 import { takeSteps } from "../dpg/take-steps.ts";
+import { decoderTexts } from "../dpg/text-model.ts";
 import { Interrupted } from "../failure.ts";
 import { promptsOf } from "../runs/datasets.ts";
-import { promptTokens } from "../runs/evaluate-policy.ts";
 import { mebibytes } from "../runs/open-model.ts";
 import { cutSamples, writeEvaluationSamples } from "../runs/sample-log.ts";
 import type { Session } from "../session.ts";
@@ -43,12 +43,13 @@ export async function raiseReward(
   const reward = await featureOf(config.reward);
   const { prompts: given = [""], output, ...rest } = config;
   const prompts = typeof given === "string" ? await promptsOf(given) : given;
-  const model = await openPolicy(config, session);
-  const policy = languagePolicy(model, config);
+  const model = await openDecoder(config, session);
+  const texts = decoderTexts(model);
+  const policy = languagePolicy(texts, config);
   const head = createValueHead(model, { trunk: config.value.trunk, seed: config.seed });
   const trained = languageActorCritic(model, head, policy);
   try {
-    const contexts = prompts.map((text): Prompt => ({ text, ids: promptTokens(model.tokenizer!, text) }));
+    const contexts = prompts.map((text): Prompt => ({ text, ids: texts.promptIds(text) }));
     if (dryRun) {
       session.say(
         `would take ${config.steps} steps towards more ${reward.name}, held to ${config.model} by ${held.name}, into ${output}`,
@@ -98,9 +99,8 @@ export async function raiseReward(
       const { evaluation, samples } = await evaluateReward(model, policy, reward, contexts, config);
       await writeEvaluationSamples(output, samples);
       await writeDurably(join(output, "evaluation.json"), `${JSON.stringify(evaluation, null, 2)}\n`);
-      if (model.lora) await saveAdapter(model, join(output, "adapter"));
       await saveValueHead(head, join(output, "value"));
-      await saveCausalLm(model, join(output, "model"), { dtype: config.dtype });
+      await texts.save((name) => join(output, name), config.dtype);
     } catch (error) {
       await store.failure(error);
       throw error;
@@ -111,7 +111,7 @@ export async function raiseReward(
   } finally {
     policy.base.dispose();
     disposeValueHead(head);
-    disposeModel(model);
+    texts.dispose();
   }
 }
 

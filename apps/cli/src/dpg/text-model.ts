@@ -1,0 +1,87 @@
+import {
+  type CausalLm,
+  disposeModel,
+  generate,
+  sequenceLogProbs,
+  type Tokenizer,
+  type TokenRows,
+  tokenLogProbs,
+  tokenRows,
+  trainableParameters,
+  withoutAdapter,
+} from "@fdiv/models";
+import { saveAdapter, saveCausalLm, type WeightType } from "@fdiv/models/node";
+import type * as tf from "@tensorflow/tfjs-core";
+import { promptTokens } from "../runs/evaluate-policy.ts";
+
+/** What a text begins with, or answers. */
+export interface Prompt {
+  text: string;
+  ids: readonly number[];
+}
+
+/** A text that was written, an end-of-text token included where it has one. */
+export interface Text {
+  ids: number[];
+  text: string;
+}
+
+export interface DrawOptions {
+  maxTokens: number;
+  seed: string;
+  /** The index that the first prompt's draws count from. */
+  firstRow: number;
+}
+
+/** A model that writes texts after prompts, whatever it is made of: what a language policy needs of it. */
+export interface TextModel {
+  tokenizer: Tokenizer;
+  /** What training may change. */
+  parameters: Map<string, tf.Variable>;
+  promptIds(text: string): number[];
+  /** A text after each prompt, at temperature 1 from the whole vocabulary, with each token's ln probability. */
+  draw(
+    prompts: readonly Prompt[],
+    options: DrawOptions,
+  ): Promise<{ ids: number[][]; logProbs: Float32Array[] }>;
+  /** ln probability of each text [texts], differentiable. */
+  textLogProbs(texts: readonly Text[], prompts: readonly Prompt[]): tf.Tensor1D;
+  /** ln probability of each token, those of a text together [tokens], differentiable. */
+  tokenLogProbs(texts: readonly Text[], prompts: readonly Prompt[]): tf.Tensor1D;
+  /** Runs f with the adapter off, where there is one: the base then needs no copy. */
+  withoutAdapter?<T>(f: () => Promise<T>): Promise<T>;
+  /** Writes `model`, and `adapter` where there is one, into a run's folder. */
+  save(folder: (name: string) => string, dtype: WeightType): Promise<void>;
+  dispose(): void;
+}
+
+/** Texts after their prompts, a row each. */
+export const rowsOf = (texts: readonly Text[], prompts: readonly Prompt[]): TokenRows =>
+  tokenRows(texts.map(({ ids }, i) => ({ prompt: [...prompts[i]!.ids], completions: [ids] })));
+
+/** A decoder-only model: a text goes on where its prompt ends. @throws when the model has no tokenizer */
+export function decoderTexts(model: CausalLm): TextModel {
+  const { tokenizer } = model;
+  if (!tokenizer) throw new Error("the model has no tokenizer, and features are of texts.");
+  return {
+    tokenizer,
+    parameters: trainableParameters(model),
+    promptIds: (text) => promptTokens(tokenizer, text),
+    async draw(prompts, options) {
+      const { ids, policyLogProbs } = await generate(model, {
+        prompts: prompts.map((prompt) => [...prompt.ids]),
+        temperature: 1,
+        ...options,
+      });
+      return { ids, logProbs: policyLogProbs };
+    },
+    textLogProbs: (texts, prompts) => sequenceLogProbs(model, rowsOf(texts, prompts)),
+    tokenLogProbs: (texts, prompts) => tokenLogProbs(model, rowsOf(texts, prompts)),
+    ...(model.lora && { withoutAdapter: <T>(f: () => Promise<T>) => withoutAdapter(model, f) }),
+    async save(folder, dtype) {
+      if (model.lora) await saveAdapter(model, folder("adapter"));
+      await saveCausalLm(model, folder("model"), { dtype });
+    },
+    dispose: () => disposeModel(model),
+  };
+}
