@@ -3,7 +3,7 @@ import { distillationCurves, distillations, plans } from "./distillation-section
 import { frontiers } from "./frontiers.ts";
 import { densities, measures, pictures, ratioCalibrations } from "./generator-sections.ts";
 import { escapeHtml, number, page, section, table } from "./html.ts";
-import { divergenceOf, type Estimated, type Range, type RunData } from "./run-data.ts";
+import { betaOf, divergenceOf, type Estimated, type Range, type RunData } from "./run-data.ts";
 import { groupName, groupRuns, overSeeds, pooledBins, seedsOfAPoint } from "./run-groups.ts";
 import { momentKeys, rejection, samplerCurves } from "./sampler-sections.ts";
 import { samples } from "./samples-table.ts";
@@ -37,11 +37,11 @@ function summary(runs: readonly RunData[]): string {
   ];
   return table(
     header,
-    runs.map(({ name, config, evaluation }) => [
-      name,
-      String(config.divergence ?? "–"),
-      number(config.beta),
-      String(config.seed ?? "–"),
+    runs.map(({ evaluation, ...run }) => [
+      run.name,
+      run.config.divergence === undefined ? "–" : divergenceOf({ ...run, evaluation }),
+      number(betaOf({ ...run, evaluation })),
+      String(run.config.seed ?? "–"),
       ranged(evaluation.reward),
       estimated(evaluation.klToReference),
       estimated(evaluation.klFromReference),

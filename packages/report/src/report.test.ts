@@ -49,6 +49,40 @@ describe("a report", () => {
     expect(renderReport([run("a", "x", 0)])).toBe(renderReport([run("a", "x", 0)]));
   });
 
+  it("tells PPO from f-DPO, and shows what samplers log: moments, and what rejection gains", () => {
+    const ppo: RunData = {
+      ...run("raised", "reverse-kl", 1),
+      config: { divergence: "reverse-kl", penalty: { place: "loss", coefficient: 0.05 } },
+    };
+    const sampler: RunData = {
+      ...run("target", "jensen-shannon", 0),
+      rows: [1, 2, 3].map((step) => ({
+        step,
+        "moments/female": 0.1 * step,
+        "moments/female/se": 0.01,
+        "log-z": -1,
+      })),
+      evaluation: {
+        acceptance: [
+          { beta: 1, acceptanceRate: 0.9, forwardKl: 0.4, totalVariation: 0.2 },
+          { beta: 10, acceptanceRate: 0.1, forwardKl: 0.01, totalVariation: 0.02 },
+        ],
+      },
+    };
+    const { document } = parseHTML(renderReport([run("pairs", "reverse-kl", 0), ppo, sampler]));
+    const cells = [...document.querySelectorAll("table")][0]!.textContent;
+    expect(cells).toContain("PPO reverse-kl in the loss");
+    expect(cells).toContain("0.05");
+    const captions = [...document.querySelectorAll("figcaption")].map((caption) => caption.textContent);
+    expect(captions).toContain("mean of female");
+    expect(captions).not.toContain("mean of female/se");
+    expect(captions).toContain("log Z");
+    expect(captions).toContain("KL(p‖p_β)");
+    expect([...document.querySelectorAll("h2")].map((h) => h.textContent)).toContain(
+      "Quasi-rejection sampling",
+    );
+  });
+
   it("makes one point with intervals of the seeds of a divergence and β, and pools their calibration", () => {
     const sweep = ["reverse-kl", "forward-kl"].flatMap((divergence) =>
       [0.1, 0.3].flatMap((beta) =>

@@ -75,6 +75,19 @@ export interface Evaluation {
   acceptance?: { beta: number; acceptanceRate: number; forwardKl: number; totalVariation: number }[];
 }
 
-/** The divergence a run was trained under, or its name where none is known. */
-export const divergenceOf = (run: RunData): string =>
-  typeof run.config.divergence === "string" ? run.config.divergence : run.name;
+/** What a run of PPO says of the penalty that holds it to the reference. */
+const penaltyOf = ({ config }: RunData): { place?: unknown; coefficient?: unknown } | undefined =>
+  typeof config.penalty === "object" && config.penalty !== null ? config.penalty : undefined;
+
+/** The divergence a run was trained under, or its name where none is known; PPO is named, so that it is told from f-DPO. */
+export function divergenceOf(run: RunData): string {
+  const name = typeof run.config.divergence === "string" ? run.config.divergence : run.name;
+  const penalty = penaltyOf(run);
+  return penalty ? `PPO ${name}${penalty.place === "loss" ? " in the loss" : ""}` : name;
+}
+
+/** β of the reward that a run's divergence is weighed against: f-DPO's, or PPO's coefficient. */
+export function betaOf(run: RunData): number | undefined {
+  const beta = run.config.beta ?? penaltyOf(run)?.coefficient;
+  return typeof beta === "number" ? beta : undefined;
+}

@@ -1,5 +1,5 @@
 import type { Bin, Range, RunData } from "./run-data.ts";
-import { divergenceOf } from "./run-data.ts";
+import { betaOf, divergenceOf } from "./run-data.ts";
 
 /** Runs that differ in their seed alone, as far as a frontier sees it: one divergence, one β. */
 export interface RunGroup {
@@ -10,9 +10,6 @@ export interface RunGroup {
 
 /** From so many seeds on a group is one point with an interval over them; fewer stay points of their own. */
 export const seedsOfAPoint = 3;
-
-const betaOf = ({ config }: RunData): number | undefined =>
-  typeof config.beta === "number" ? config.beta : undefined;
 
 /** Groups in the order of their first runs. */
 export function groupRuns(runs: readonly RunData[]): RunGroup[] {
