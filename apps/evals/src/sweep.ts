@@ -8,6 +8,8 @@ export interface SweepRun {
   directory: string;
   /** The file inside that is there once the run is finished. */
   result: string;
+  /** Runs of an earlier round come first, so that a sweep that is stopped has as many seeds of each setting; default 0. */
+  round?: number;
   /** Makes the run; `resume` when a part of it is there. */
   make(session: Session, resume: boolean): Promise<void>;
 }
@@ -24,7 +26,9 @@ const minutes = (milliseconds: number): string => {
  * @returns each run's result, in order
  */
 export async function sweep<R>(name: string, runs: readonly SweepRun[], session: Session): Promise<R[]> {
-  const open = runs.filter(({ directory, result }) => !existsSync(join(directory, result)));
+  const open = runs
+    .filter(({ directory, result }) => !existsSync(join(directory, result)))
+    .sort((a, b) => (a.round ?? 0) - (b.round ?? 0));
   if (open.length > 0) process.stderr.write(`${name}: ${open.length} of ${runs.length} runs to make\n`);
   // What each run says of itself would drown what the sweep says.
   const quiet: Session = { ...session, say: () => undefined, progress: () => ({}) };

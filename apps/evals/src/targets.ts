@@ -49,7 +49,7 @@ const flat = ({ moments, measures = {}, distinct, selfBleu }: Evaluated): Record
   "self-BLEU-5": selfBleu["5"]!,
 });
 
-const curveNames = ["jensen-shannon", "kl-to-base", "entropy", "effective-samples"];
+const curveNames = ["jensen-shannon", "kl-to-base", "entropy"];
 
 /** The training log of some seeds, averaged step by step. */
 async function curvesOf(
@@ -141,11 +141,12 @@ export async function approachTargets(options: TargetsOptions): Promise<TargetsR
       ),
     );
     const runs = settings.flatMap((setting) =>
-      seeds.map((seed) => {
+      seeds.map((seed, round) => {
         const { base, model, divergence, baseline } = setting;
         const directory = join(output, pathPart(`${base}-${divergence}-${baseline}-seed${seed}`));
         return {
           directory,
+          round,
           result: "evaluation.json",
           make: (quiet: Session, resume: boolean) =>
             approachTarget(configOf(options, model, divergence, baseline, seed, directory), quiet, {

@@ -132,10 +132,11 @@ export async function preferenceMethods(
       (method.method === "f-DPO" ? options.betas : options.coefficients).map((beta) => ({ method, beta })),
     );
     const runs = settings.flatMap(({ method, beta }) =>
-      seeds.map((seed) => {
+      seeds.map((seed, round) => {
         const directory = join(output, pathPart(`${nameOf(method)}-${beta}-seed${seed}`));
         return {
           directory,
+          round,
           result: "judgement.json",
           async make(quiet: Session, resume: boolean) {
             const train = method.method === "f-DPO" ? trainByPairs : trainByReward;
