@@ -92,14 +92,14 @@ export function frontier(
         y1: "yLow",
         y2: "yHigh",
         stroke: "series",
-        strokeOpacity: 0.5,
+        strokeOpacity: 0.75,
       }),
       Plot.ruleY(bars("xLow", "xHigh"), {
         y: "y",
         x1: "xLow",
         x2: "xHigh",
         stroke: "series",
-        strokeOpacity: 0.5,
+        strokeOpacity: 0.75,
       }),
       // In the order given, by β: a frontier that turns back is shown as it is.
       Plot.line(shown, { x: "x", y: "y", z: "series", stroke: "series", strokeOpacity: 0.6 }),

@@ -25,6 +25,13 @@ export function table(
   return `<div class="wide"><table class="${className}"><thead>${cells(header, "th")}</thead><tbody>${rows.map((row) => cells(row, "td")).join("")}</tbody></table></div>`;
 }
 
+/** A table without the columns, but the first, that say nothing in any row. */
+export function tableOfKnown(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const known = header.map((_, i) => i === 0 || rows.some((row) => row[i] !== "–"));
+  const pick = (row: readonly string[]): string[] => row.filter((_, i) => known[i]);
+  return table(pick(header), rows.map(pick));
+}
+
 /** A section with a heading; nothing when it has no content. */
 export const section = (title: string, content: string, remark = ""): string =>
   content === ""

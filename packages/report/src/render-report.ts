@@ -2,7 +2,7 @@ import { type Colours, coloursOf, legend, lines, type Point, plots, reliability 
 import { distillationCurves, distillations, plans } from "./distillation-sections.ts";
 import { frontiers } from "./frontiers.ts";
 import { densities, measures, pictures, ratioCalibrations } from "./generator-sections.ts";
-import { escapeHtml, number, page, section, table } from "./html.ts";
+import { escapeHtml, number, page, section, table, tableOfKnown } from "./html.ts";
 import { betaOf, divergenceOf, type Estimated, type Range, type RunData } from "./run-data.ts";
 import { groupName, groupRuns, overSeeds, pooledBins, seedsOfAPoint } from "./run-groups.ts";
 import { momentKeys, rejection, samplerCurves } from "./sampler-sections.ts";
@@ -35,7 +35,7 @@ function summary(runs: readonly RunData[]): string {
     "ECE choice",
     "ECE likelihood",
   ];
-  return table(
+  return tableOfKnown(
     header,
     runs.map(({ evaluation, ...run }) => [
       run.name,
@@ -73,7 +73,7 @@ function seeds(runs: readonly RunData[]): string {
   ];
   const interval = (range: Range | undefined): string =>
     range ? `${number(range.value)} ± ${number(range.high - range.value, 2)}` : "–";
-  return table(
+  return tableOfKnown(
     ["divergence, β", ...columns.map(([name]) => name)],
     groups.map((group) => [
       groupName(group),

@@ -105,6 +105,12 @@ describe("a report", () => {
     expect(section("Calibration").querySelectorAll("figure")).toHaveLength(4);
     expect(section("Samples").querySelectorAll("thead th")).toHaveLength(1 + 4);
     expect(section("Training").querySelectorAll(".legend span")).toHaveLength(2);
+    // Another model is another setting: nothing is pooled over it.
+    const mixed = sweep.map((one, i) => ({ ...one, config: { ...one.config, model: i === 0 ? "a" : "b" } }));
+    const { document: apart } = parseHTML(renderReport(mixed));
+    expect(
+      apart.querySelectorAll("section")[2]!.querySelector("figure")!.querySelectorAll("circle"),
+    ).toHaveLength(6);
   });
 
   it("shows the last texts of a run beside those before training", () => {

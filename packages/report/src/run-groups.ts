@@ -1,7 +1,7 @@
 import type { Bin, Range, RunData } from "./run-data.ts";
 import { betaOf, divergenceOf } from "./run-data.ts";
 
-/** Runs that differ in their seed alone, as far as a frontier sees it: one divergence, one β. */
+/** Runs whose configurations differ in their seed alone, and in where they were written. */
 export interface RunGroup {
   divergence: string;
   beta?: number;
@@ -11,12 +11,18 @@ export interface RunGroup {
 /** From so many seeds on a group is one point with an interval over them; fewer stay points of their own. */
 export const seedsOfAPoint = 3;
 
+/** A run's settings but for its seed and its places; without any, the run itself. */
+function settingsOf({ name, config }: RunData): string {
+  const { seed: _seed, output: _output, cache: _cache, ...settings } = config;
+  return JSON.stringify(Object.keys(settings).length === 0 ? name : Object.entries(settings).sort());
+}
+
 /** Groups in the order of their first runs. */
 export function groupRuns(runs: readonly RunData[]): RunGroup[] {
   const groups = new Map<string, RunGroup>();
   for (const run of runs) {
     const beta = betaOf(run);
-    const key = JSON.stringify([divergenceOf(run), beta ?? null]);
+    const key = settingsOf(run);
     const group = groups.get(key) ?? {
       divergence: divergenceOf(run),
       ...(beta !== undefined && { beta }),

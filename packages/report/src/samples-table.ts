@@ -4,6 +4,7 @@ import { groupName, groupRuns } from "./run-groups.ts";
 
 const mostColumns = 8;
 const mostPrompts = 12;
+const mostCharacters = 240;
 
 type Sample = RunData["samples"][number];
 
@@ -38,7 +39,8 @@ export function samples(all: readonly RunData[]): string {
   return table(
     ["prompt", ...(hasBefore ? ["before"] : []), ...names],
     prompts.map((prompt) => [
-      prompt,
+      // Its end is what is answered.
+      prompt.length <= mostCharacters ? prompt : `… ${prompt.slice(-mostCharacters)}`,
       ...(hasBefore ? [shown(atStart(prompt))] : []),
       ...columns.map((column) => shown(column.find((sample) => sample.prompt === prompt))),
     ]),
