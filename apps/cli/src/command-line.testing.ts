@@ -20,7 +20,7 @@ export function fdiv(...args: string[]): Promise<{ code: number; out: string; er
     execFile(
       process.execPath,
       commandLine(args),
-      { env: commandEnvironment, timeout: 150_000 },
+      { env: commandEnvironment, timeout: 200_000 },
       (error, out, err) => resolve({ code: error ? Number(error.code ?? 1) : 0, out, err }),
     );
   });

@@ -7,19 +7,23 @@ import { join } from "node:path";
 import { expect, it, vi } from "vitest";
 import { commandEnvironment, commandLine, fdiv } from "../command-line.testing.ts";
 
-vi.setConfig({ testTimeout: 300_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 it("goes on after Ctrl-C, ends with a table and a report, and leaves a finished one alone", async () => {
   const output = join(await mkdtemp(join(tmpdir(), "fdiv-demo-")), "a demo");
   const args = ["demo", "--output", output, "--scale", "0.03"];
   const child = spawn(process.execPath, commandLine(args), { env: commandEnvironment, stdio: "ignore" });
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  await vi.waitFor(() => expect(existsSync(join(output, "reverse-kl", "metrics.jsonl"))).toBe(true), {
-    timeout: 120_000,
-    interval: 20,
-  });
-  child.kill("SIGINT");
-  expect(await ended).toBe(130);
+  try {
+    await vi.waitFor(() => expect(existsSync(join(output, "reverse-kl", "metrics.jsonl"))).toBe(true), {
+      timeout: 300_000,
+      interval: 20,
+    });
+    child.kill("SIGINT");
+    expect(await ended).toBe(130);
+  } finally {
+    child.kill("SIGKILL");
+  }
   const pairs = await readFile(join(output, "pairs.jsonl"), "utf8");
 
   const again = await fdiv(...args);

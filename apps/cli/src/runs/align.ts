@@ -47,7 +47,8 @@ export async function align(
     preferenceLoss({ policy: pair, reference: pair }, lossOptions);
   });
 
-  const model = await openModel(config, session);
+  const loadsReference = config.samples !== false && (!config.lora || config.reference !== undefined);
+  const model = await openModel(config, session, { loadsReference });
   try {
     const dataset = await preferenceDataset(config, model, session);
     session.say(dataset.text);

@@ -9,8 +9,11 @@ const millions = (count: number): string =>
 
 export const mebibytes = (bytes: number): string => `${Math.ceil(bytes / 2 ** 20)} MiB`;
 
-/** What this process takes by now, model included, and what training adds: gradients, moments, activations of a full micro-batch. */
-function expectedPeak(model: CausalLm, tokens: number): number {
+/**
+ * What this process takes by now, model included, and what training adds: gradients, moments, and activations of a full micro-batch or,
+ * where samples are compared with a reference that is loaded for it, that reference.
+ */
+function expectedPeak(model: CausalLm, tokens: number, loadsReference: boolean): number {
   const trained = parameterBytes(trainableParameters(model));
   const { gradientCheckpointing = false, lora } = model;
   const activations = activationBytes(model.config, {
@@ -18,10 +21,11 @@ function expectedPeak(model: CausalLm, tokens: number): number {
     gradientCheckpointing,
     trains: lora ? "adapters" : "weights",
   });
-  return process.memoryUsage().rss + 3 * trained + activations;
+  const reference = loadsReference ? parameterBytes(model.parameters) : 0;
+  return process.memoryUsage().rss + 3 * trained + Math.max(activations, reference);
 }
 
-/** Loads a model to train, with a fresh adapter when the configuration asks for one, and says how large it is. */
+/** Loads a model to train, with a fresh adapter when the configuration asks for one, and says how large it is, and what training will take. */
 export async function openModel(
   {
     model: path,
@@ -31,6 +35,7 @@ export async function openModel(
     microBatchTokens,
   }: Pick<DpoConfig | SftConfig, "model" | "lora" | "seed" | "gradientCheckpointing" | "microBatchTokens">,
   session: Session,
+  { loadsReference = false } = {},
 ): Promise<CausalLm> {
   const model = await loadCausalLm(path, { trainable: lora === undefined, hub: hubProgress(session) });
   if (lora) {
@@ -49,7 +54,7 @@ export async function openModel(
   const { layers, hiddenSize, modelType } = model.config;
   session.say(
     `model ${path}: ${modelType}, ${layers} layers of ${hiddenSize}, ${millions(countParameters(model.parameters))} parameters, ` +
-      `${millions(countParameters(trained))} trained; ${mebibytes(expectedPeak(model, microBatchTokens))} of memory expected at the peak`,
+      `${millions(countParameters(trained))} trained; ${mebibytes(expectedPeak(model, microBatchTokens, loadsReference))} of memory expected at the peak`,
   );
   return model;
 }

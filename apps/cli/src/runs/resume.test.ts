@@ -10,7 +10,7 @@ import { beforeAll, describe, expect, it, vi } from "vitest";
 import { commandEnvironment, commandLine, fdiv, saveTinyModel } from "../command-line.testing.ts";
 
 // Several processes a test, and a machine that may be busy.
-vi.setConfig({ testTimeout: 240_000 });
+vi.setConfig({ testTimeout: 600_000 });
 
 let place: string;
 const flags = (settings: readonly string[]) => settings.flatMap((setting) => ["--set", setting]);
@@ -47,14 +47,15 @@ async function stopAfter(steps: number, signal: NodeJS.Signals, run: string, set
     stdio: "ignore",
   });
   const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  await vi.waitFor(
-    async () =>
-      expect(
-        (await lines(run, "metrics.jsonl")).filter(({ loss }) => loss !== undefined).length,
-      ).toBeGreaterThan(steps),
-    { timeout: 50_000, interval: 10 },
-  );
-  child.kill(signal);
+  await vi
+    .waitFor(
+      async () =>
+        expect(
+          (await lines(run, "metrics.jsonl")).filter(({ loss }) => loss !== undefined).length,
+        ).toBeGreaterThan(steps),
+      { timeout: 200_000, interval: 10 },
+    )
+    .finally(() => child.kill(signal));
   return ended;
 }
 
