@@ -16,6 +16,11 @@ const recipes: Record<string, { usage: string; run(args: string[]): Promise<void
       "ppo [--divergences a,b] [--betas 0.1,0.3] [--penalties reward:reverse-kl,loss:reverse-kl] [--coefficients 0.3,1] [--size 64x2] [--seeds 1,2,3] [--output FOLDER]",
     run: async (args) => (await import("./preference-methods-command.ts")).runPreferenceMethods(args),
   },
+  "f-dpg": {
+    usage:
+      "f-dpg [--seeds 1,2,3] [--steps 60] [--output FOLDER] [--results FILE]   (all tasks and ablations, f-DPO against PPO, and what reproduces)",
+    run: async (args) => (await import("./f-dpg-results.ts")).runResults(args),
+  },
   estimator: {
     usage: "estimator [--samples 1000000] [--seed 0]",
     run: async (args) => (await import("./estimator-table.ts")).runEstimatorTable(args),

@@ -30,6 +30,8 @@ export interface TargetsRow {
   divergence: string;
   baseline: string;
   figures: Figures;
+  /** The same seed by seed, in the seeds' order. */
+  bySeed: Record<string, number | null>[];
   /** Means over seeds of the training log, by figure: one number a step. */
   curves: Record<string, number[]>;
 }
@@ -166,6 +168,7 @@ export async function approachTargets(options: TargetsOptions): Promise<TargetsR
           divergence: "(base)",
           baseline: "",
           figures: overSeeds(own.map((result) => flat(result.base))),
+          bySeed: own.map((result) => flat(result.base)),
           curves: {},
         });
       const directories = runs.slice(i * seeds.length, (i + 1) * seeds.length).map((run) => run.directory);
@@ -174,6 +177,7 @@ export async function approachTargets(options: TargetsOptions): Promise<TargetsR
         divergence,
         baseline,
         figures: overSeeds(own.map((result) => flat(result.policy))),
+        bySeed: own.map((result) => flat(result.policy)),
         curves: await curvesOf(directories, features),
       });
     }

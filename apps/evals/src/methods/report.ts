@@ -27,7 +27,7 @@ const figureNames = [
 ];
 
 /** At these divergences the frontiers are compared, in nats. */
-const budgets = [0.25, 0.5, 1, 2];
+export const budgets = [0.25, 0.5, 1, 2];
 
 /** The reward at a KL, straight between the points of one seed and from the reference's on; undefined beyond the last. */
 function rewardAt(points: readonly { kl: number; reward: number }[], kl: number): number | undefined {
@@ -38,25 +38,35 @@ function rewardAt(points: readonly { kl: number; reward: number }[], kl: number)
   return a.reward + ((b.reward - a.reward) * (kl - a.kl)) / (b.kl - a.kl);
 }
 
-/** Each method's reward at a KL, interpolated over its β seed by seed. */
+/** A method's reward at a KL, interpolated over its β seed by seed. */
+export function rewardsAt(
+  rows: readonly MethodRow[],
+  reference: Figures,
+  name: string,
+  kl: number,
+): (number | undefined)[] {
+  const own = rows.filter((row) => nameOf(row) === name);
+  return (own[0]?.bySeed ?? []).map((_, seed) =>
+    rewardAt(
+      [
+        { kl: 0, reward: reference.reward!.value },
+        ...own.map(({ bySeed }) => ({ kl: bySeed[seed]!["KL(π‖ref)"]!, reward: bySeed[seed]!.reward! })),
+      ],
+      kl,
+    ),
+  );
+}
+
+/** Each method's reward at each KL. */
 export function efficiency(
   rows: readonly MethodRow[],
   reference: Figures,
 ): { name: string; rewards: (Interval | undefined)[] }[] {
   const names = [...new Set(rows.map(nameOf))];
   return names.map((name) => {
-    const own = rows.filter((row) => nameOf(row) === name);
     const rewards = budgets.map((kl) => {
-      const found = own[0]!.bySeed.map((_, seed) =>
-        rewardAt(
-          [
-            { kl: 0, reward: reference.reward!.value },
-            ...own.map(({ bySeed }) => ({ kl: bySeed[seed]!["KL(π‖ref)"]!, reward: bySeed[seed]!.reward! })),
-          ],
-          kl,
-        ),
-      );
-      return found.every((reward) => reward !== undefined) ? meanInterval(found) : undefined;
+      const found = rewardsAt(rows, reference, name, kl);
+      return found.every((reward) => reward !== undefined) ? meanInterval(found as number[]) : undefined;
     });
     return { name, rewards };
   });
