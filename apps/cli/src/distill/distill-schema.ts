@@ -176,6 +176,12 @@ const evaluation = z
     sigma: positive.optional().describe("Noise level of those; half a mode's deviation when absent."),
     classifier: z
       .strictObject({
+        model: z
+          .string()
+          .optional()
+          .describe(
+            "The classifier/model.safetensors of another run on the same data; none is trained then.",
+          ),
         steps: count.default(600),
         batchSize: count.default(128),
         learningRate: positive.default(2e-3),

@@ -94,7 +94,9 @@ async function stages(work: Work, run: SnapshotRun): Promise<void> {
     classifier?.classifier.dispose();
     await writeDurably(join(output, "evaluation.json"), `${JSON.stringify(evaluation, null, 1)}\n`);
     const runs = [await readRun(output)];
-    if (config.teacher.model === undefined) runs.push(await readRun(join(output, "teacher")));
+    // The teacher's curves belong to this run; its configuration is part of it.
+    if (config.teacher.model === undefined)
+      runs.push({ ...(await readRun(join(output, "teacher"))), config: runs[0]!.config });
     await writeFile(
       join(output, "report.html"),
       renderReport(runs, { title: `fdiv distill: ${config.divergence}` }),

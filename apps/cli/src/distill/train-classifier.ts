@@ -7,6 +7,7 @@ import { openSafetensors, writeSafetensors } from "@fdiv/tensor-core/node";
 import { schedule, shuffledBatches, train } from "@fdiv/trainer";
 import { openRun } from "@fdiv/trainer/node";
 import * as tf from "@tensorflow/tfjs-core";
+import { ConfigError } from "../config/config-file.ts";
 import { Interrupted } from "../failure.ts";
 import type { Session } from "../session.ts";
 import type { DistillData, Examples } from "./distill-data.ts";
@@ -61,6 +62,11 @@ async function restored(classifier: ImageClassifier, file: string): Promise<void
   const saved = await openSafetensors(file);
   try {
     for (const [name, variable] of classifier.parameters) {
+      const shape = saved.tensors.get(name)?.shape;
+      if (shape?.join() !== variable.shape.join())
+        throw new ConfigError(
+          `${file}: ${name} ${shape ? `has shape [${shape}]` : "is missing"}, expected [${variable.shape}]; it is of another classifier.`,
+        );
       const values = await saved.readFloat32(name);
       tf.tidy(() => variable.assign(tf.tensor(values, variable.shape)));
     }
@@ -80,7 +86,7 @@ export async function obtainClassifier(
   session: Session,
   resume: boolean,
 ): Promise<{ classifier: ImageClassifier; accuracy: number }> {
-  const { steps, batchSize, learningRate, blockChannels, features } = config.evaluation.classifier;
+  const { model, steps, batchSize, learningRate, blockChannels, features } = config.evaluation.classifier;
   const { output, seed } = config;
   const classifier = createImageClassifier({
     classes: data.classes,
@@ -91,8 +97,9 @@ export async function obtainClassifier(
   });
   const directory = join(output, "classifier");
   const file = join(directory, "model.safetensors");
-  if (resume && existsSync(file)) {
-    await restored(classifier, file);
+  const known = model ?? (resume && existsSync(file) ? file : undefined);
+  if (known !== undefined) {
+    await restored(classifier, known);
     return { classifier, accuracy: accuracyOf(classifier, data) };
   }
   const first = heldOut(data);

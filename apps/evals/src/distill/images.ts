@@ -76,6 +76,10 @@ export const variants: Record<string, object> = {
 const conditionalOf = (variant: string): boolean =>
   (variants[variant] as { conditional?: boolean }).conditional ?? false;
 
+/** Smaller where the images are. */
+const classifierOf = ({ size }: ImagesOptions) =>
+  size < 14 ? { steps: 400, blockChannels: [16, 32], features: 32 } : { steps: 600 };
+
 /** A run's configuration but for the teacher and what the variant changes. */
 function settingOf(options: ImagesOptions, seed: number): object {
   const optimizer = (learningRate: number) => ({ learningRate, schedule: "linear", warmup: 20 });
@@ -96,7 +100,7 @@ function settingOf(options: ImagesOptions, seed: number): object {
     optimizers: { generator: optimizer(5e-4), fake: optimizer(1e-3), discriminator: optimizer(1e-3) },
     checkpointEvery: 500,
     previewEvery: 200,
-    evaluation: { samples: options.samples, teacherSteps: [] },
+    evaluation: { samples: options.samples, teacherSteps: [], classifier: classifierOf(options) },
     seed,
   };
 }
@@ -138,27 +142,35 @@ export async function images(options: ImagesOptions): Promise<string> {
         steps: 3,
         ratio: { source: "none" },
         adversarialWeight: undefined,
-        evaluation: { samples: options.samples, teacherSteps: [18, 35] },
+        evaluation: {
+          samples: options.samples,
+          teacherSteps: [18, 35],
+          classifier: classifierOf(options),
+        },
       },
     })),
   );
   const runs: SweepRun[] = options.variants.flatMap((variant) =>
-    seeds.map((seed) => ({
-      name: `${name}-${variant.replaceAll(/[^a-z]+/g, "-")}-seed${seed}`,
-      row: variant,
-      config: {
-        ...settingOf(options, seed),
-        teacher: {
-          model: join(
-            output,
-            `${name}-teacher${conditionalOf(variant) ? "-by-class" : ""}-seed${seed}`,
-            "teacher",
-            "model",
-          ),
+    seeds.map((seed) => {
+      const teacher = join(output, `${name}-teacher${conditionalOf(variant) ? "-by-class" : ""}-seed${seed}`);
+      return {
+        name: `${name}-${variant.replaceAll(/[^a-z]+/g, "-")}-seed${seed}`,
+        row: variant,
+        config: {
+          ...settingOf(options, seed),
+          teacher: { model: join(teacher, "teacher", "model") },
+          evaluation: {
+            samples: options.samples,
+            teacherSteps: [],
+            classifier: {
+              ...classifierOf(options),
+              model: join(teacher, "classifier", "model.safetensors"),
+            },
+          },
+          ...variants[variant],
         },
-        ...variants[variant],
-      },
-    })),
+      };
+    }),
   );
   const session = await openSession({ quiet: true });
   try {

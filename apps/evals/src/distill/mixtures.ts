@@ -62,7 +62,7 @@ const teacherOf = (name: string) => {
 };
 
 /**
- * The paper's first experiment (arXiv 2502.15681, section 5.1) where everything is known: exact teachers of one and two dimensions, each divergence, the ratio from the densities or learned;
+ * The paper's first experiment (arXiv 2502.15681, section 5.1) where everything is known: exact teachers of one and two dimensions, each divergence, the ratio from densities (the generator's by fresh samples with noise) or learned;
  * mode coverage, exact divergences, mass off the modes, and the variance of weights and gradients. Runs that are there already are not repeated.
  */
 export async function mixtures(options: MixturesOptions): Promise<string> {
@@ -83,7 +83,7 @@ export async function mixtures(options: MixturesOptions): Promise<string> {
             const model = start && join(output, start, "teacher", "model");
             runs.push({
               name,
-              row: `${divergence}, ${ratio === "samples" ? "exact ratio" : "learned ratio"}`,
+              row: `${divergence}, ${ratio === "samples" ? "ratio of densities" : "learned ratio"}`,
               config: {
                 ...settingOf(setting, steps, start === undefined),
                 teacher: model ? { exact: true, model } : teacherOf(setting),
