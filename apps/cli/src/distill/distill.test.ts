@@ -10,8 +10,18 @@ import { random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { commandEnvironment, commandLine, fdiv } from "../command-line.testing.ts";
+import { readConfig } from "../config/config-file.ts";
+import type { Session } from "../session.ts";
+import { distill } from "./distill.ts";
+import { distillSchema } from "./distill-schema.ts";
 
 let place: string;
+const silent = {
+  say: () => undefined,
+  warn: () => undefined,
+  progress: () => ({}),
+  signal: new AbortController().signal,
+} as unknown as Session;
 const flags = (settings: readonly string[]) => settings.flatMap((setting) => ["--set", setting]);
 const rowsOf = async (run: string): Promise<Record<string, number>[]> =>
   (await readFile(join(run, "metrics.jsonl"), "utf8"))
@@ -209,17 +219,21 @@ describe("fdiv distill refuses, in one message, before it trains", () => {
     ["two sources", ["data.points=x.npy"], /one of images, points, mixture is due/],
   ])("%s", async (_, extra, message) => {
     const output = join(place, "refused");
-    const { code, err } = await fdiv(
-      "distill",
-      ...flags([
-        ...images().filter((setting) => !setting.startsWith("discriminator")),
-        `output=${output}`,
-        ...extra,
-      ]),
-    );
-    expect(err).toMatch(message);
-    expect(code).toBe(1);
+    const settings = images().filter((setting) => !setting.startsWith("discriminator"));
+    const attempt = async () => {
+      const config = await readConfig(distillSchema, undefined, [...settings, `output=${output}`, ...extra]);
+      await distill(config, silent);
+    };
+    await expect(attempt()).rejects.toThrow(message);
     expect(existsSync(output)).toBe(false);
+  });
+
+  it("with exit code 1 and no stack", async () => {
+    const output = join(place, "refused");
+    const settings = [...images(), "divergence=total-variation", `output=${output}`];
+    const { code, err } = await fdiv("distill", ...flags(settings));
+    expect(code).toBe(1);
+    expect(err).toMatch(/total-variation can't weigh distribution matching/);
     expect(err).not.toMatch(/ at .*\.ts:\d/);
   });
 });
