@@ -30,6 +30,10 @@ const recipes: Record<string, { usage: string; run(args: string[]): Promise<void
       "kd --set key=value… [--losses ce,forward-kl,reverse-kl,js,tvd,sinkhorn] [--vary sinkhorn.lambda=0.02,0.5]… [--seeds 1,2,3] [--output FOLDER]",
     run: runKd,
   },
+  "new-t5": {
+    usage: "new-t5 --tokenizer FOLDER [--hidden 64] [--layers 2] [--heads 4] [--seed 1] [--output FOLDER]",
+    run: runNewT5,
+  },
   modes: {
     usage: "modes [--separations 8,16,24] [--seeds 1,2,3,4,5] [--steps N] [--output FOLDER]",
     run: runModes,
@@ -113,6 +117,31 @@ async function runKd(args: string[]): Promise<void> {
     seeds: list(values.seeds).map(Number),
   });
   console.log(kdTable(summary));
+}
+
+async function runNewT5(args: string[]): Promise<void> {
+  const { writeNewSeq2Seq } = await import("./kd/new-seq2seq.ts");
+  const { values } = parseArgs({
+    args,
+    options: {
+      tokenizer: { type: "string" },
+      output: { type: "string", default: "runs/new-t5" },
+      hidden: { type: "string", default: "64" },
+      layers: { type: "string", default: "2" },
+      heads: { type: "string", default: "4" },
+      seed: { type: "string", default: "1" },
+    },
+  });
+  if (values.tokenizer === undefined) throw new Error("--tokenizer FOLDER is due.");
+  const count = await writeNewSeq2Seq({
+    tokenizer: values.tokenizer,
+    output: values.output,
+    hiddenSize: Number(values.hidden),
+    layers: Number(values.layers),
+    heads: Number(values.heads),
+    seed: Number(values.seed),
+  });
+  console.log(`${values.output}: a T5 of ${count} parameters`);
 }
 
 async function runModes(args: string[]): Promise<void> {
