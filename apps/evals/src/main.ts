@@ -30,9 +30,10 @@ const recipes: Record<string, { usage: string; run(args: string[]): Promise<void
       "kd --set key=value… [--losses ce,forward-kl,reverse-kl,js,tvd,sinkhorn] [--vary sinkhorn.lambda=0.02,0.5]… [--seeds 1,2,3] [--output FOLDER]",
     run: runKd,
   },
-  "new-t5": {
-    usage: "new-t5 --tokenizer FOLDER [--hidden 64] [--layers 2] [--heads 4] [--seed 1] [--output FOLDER]",
-    run: runNewT5,
+  "new-model": {
+    usage:
+      "new-model --family bert|llama|t5 --tokenizer FOLDER [--hidden 128] [--layers 2] [--heads 4] [--seed 1] [--output FOLDER]",
+    run: runNewModel,
   },
   modes: {
     usage: "modes [--separations 8,16,24] [--seeds 1,2,3,4,5] [--steps N] [--output FOLDER]",
@@ -119,29 +120,32 @@ async function runKd(args: string[]): Promise<void> {
   console.log(kdTable(summary));
 }
 
-async function runNewT5(args: string[]): Promise<void> {
-  const { writeNewSeq2Seq } = await import("./kd/new-seq2seq.ts");
+async function runNewModel(args: string[]): Promise<void> {
+  const { newModelFamilies, writeNewModel } = await import("./kd/new-model.ts");
   const { values } = parseArgs({
     args,
     options: {
+      family: { type: "string", default: "bert" },
       tokenizer: { type: "string" },
-      output: { type: "string", default: "runs/new-t5" },
-      hidden: { type: "string", default: "64" },
+      output: { type: "string" },
+      hidden: { type: "string", default: "128" },
       layers: { type: "string", default: "2" },
       heads: { type: "string", default: "4" },
       seed: { type: "string", default: "1" },
     },
   });
+  const family = newModelFamilies.find((name) => name === values.family);
+  if (!family) throw new Error(`--family ${values.family}: there are ${newModelFamilies.join(", ")}.`);
   if (values.tokenizer === undefined) throw new Error("--tokenizer FOLDER is due.");
-  const count = await writeNewSeq2Seq({
-    tokenizer: values.tokenizer,
-    output: values.output,
+  const output = values.output ?? `runs/new-${family}`;
+  const count = await writeNewModel({
+    ...{ family, output, tokenizer: values.tokenizer },
     hiddenSize: Number(values.hidden),
     layers: Number(values.layers),
     heads: Number(values.heads),
     seed: Number(values.seed),
   });
-  console.log(`${values.output}: a T5 of ${count} parameters`);
+  console.log(`${output}: ${family} of ${count} parameters`);
 }
 
 async function runModes(args: string[]): Promise<void> {

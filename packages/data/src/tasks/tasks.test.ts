@@ -195,6 +195,17 @@ describe("official files", () => {
     });
   });
 
+  it("reads Parquet copies as pyarrow writes them: int64 labels, lists, structs", async () => {
+    const golden = (file: string) => fileURLToPath(new URL(`golden/${file}`, import.meta.url));
+    const mnli = await readTask(task("mnli"), golden("mnli-train.parquet"), "train");
+    expect(mnli.map(({ fields, label }) => [fields.map(([, text]) => text), label])).toEqual([
+      [["A", "B"], 2],
+      [["C", "D"], undefined],
+    ]);
+    const record = await readTask(task("record"), golden("record-train.parquet"), "train");
+    expect(record[0]).toMatchObject({ id: "3/7", label: 1, choices: ["Ann", "Bob"], answers: ["Bob"] });
+  });
+
   it("finds a split's file, MNLI's matched one, and says when there is none", async () => {
     const row = "index\tsentence1\tsentence2\tlabel1\tgold_label\n0\tA\tB\tneutral\tneutral\n";
     const place = await folder({
