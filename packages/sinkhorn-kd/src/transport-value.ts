@@ -71,14 +71,14 @@ function directMassGradient(
   return [side(f, rows, a, rho.rows), side(g, columns, b, rho.columns)];
 }
 
-/** The gradients that reach the problem through the plan, given ∂L/∂P. */
+/** The gradients that reach the problem through the plan, given (∂L/∂P)/λ. */
 function throughPlan(
   problem: TransportProblem,
   solution: Solution,
   planning: SinkhornPlanning,
   dplan: tf.Tensor,
 ): ProblemGradient {
-  const weighted = tf.div(tf.mul(solution.plan, dplan), planning.lambda);
+  const weighted = tf.mul(solution.plan, dplan);
   const [df, dg] = [tf.sum(weighted, 2), tf.sum(weighted, 1)];
   const back = planning.gradient === "implicit" ? fixedPointGradient : unrolledGradient;
   const { dcost, da, db } = back(problem, solution, planning, df, dg);
@@ -98,7 +98,7 @@ function objectiveGradient(
   if (planning.gradient === "envelope") return { dcost: direct, da, db };
   const [rows, columns] = regularisedSlope(problem, solution, planning);
   const slope = planning.objective === "sharp" ? problem.cost : tf.add(columnOf(rows), rowOf(columns));
-  const through = throughPlan(problem, solution, planning, tf.mul(slope, wide));
+  const through = throughPlan(problem, solution, planning, tf.mul(slope, tf.div(wide, planning.lambda)));
   return {
     dcost: tf.add(direct, through.dcost),
     da: tf.add(da, through.da),
@@ -156,7 +156,7 @@ export function transportPlan(problem: TransportProblem, planning: SinkhornPlann
     undefined,
     planning,
     (solved) => tf.clone(solved.plan),
-    (saved, solved, dy) => throughPlan(saved, solved, planning, dy),
+    (saved, solved, dy) => throughPlan(saved, solved, planning, tf.div(dy, planning.lambda)),
   ) as tf.Tensor3D;
 }
 
