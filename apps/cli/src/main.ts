@@ -164,6 +164,11 @@ export function program(): Command {
     .option("--top-p <p>", "sample among the most probable tokens that hold this mass", number(0, 1))
     .option("--stop <text>", "end before this text, repeatedly", collect, [])
     .option("--seed <n>", "seed of the random numbers", integer(0), 0)
+    .addOption(
+      new Option("--storage <type>", "how the weights lie in memory; bfloat16 takes half")
+        .choices(["float32", "bfloat16"])
+        .default("float32"),
+    )
     .action(async (options, command) => {
       const { generateText } = await import("./commands/generate.ts");
       await generateText({ ...command.optsWithGlobals(), ...options });

@@ -2,10 +2,15 @@ import { disposeParameters, random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { CheckpointTensor } from "./checkpoint.ts";
 import type { ParameterSpec } from "./family.ts";
+import { type HoldOptions, storedWeight } from "./weight-storage.ts";
 
-/** A Variable that owns its memory, or a kept tensor. */
-export function hold(values: Float32Array, shape: number[], trainable: boolean): tf.Tensor {
-  const tensor = tf.keep(tf.tensor(values, shape, "float32"));
+/** A parameter in memory: a Variable that owns its memory, or a kept tensor. */
+export function hold(
+  values: Float32Array,
+  shape: number[],
+  { trainable = true, storage }: HoldOptions,
+): tf.Tensor {
+  const tensor = storedWeight(values, shape, trainable ? "float32" : storage);
   return trainable ? toVariable(tensor) : tensor;
 }
 
@@ -34,22 +39,22 @@ function initialValues(name: string, { shape, initial }: ParameterSpec, seed: nu
 /** New parameters as their specs say, each drawn from (seed, name) alone. */
 export function initialParameters(
   specs: ReadonlyMap<string, ParameterSpec>,
-  { seed, trainable = true }: { seed: number | string; trainable?: boolean },
+  { seed, ...options }: { seed: number | string } & HoldOptions,
 ): Map<string, tf.Tensor> {
   const parameters = new Map<string, tf.Tensor>();
   for (const [name, spec] of specs)
-    parameters.set(name, hold(initialValues(name, spec, seed), spec.shape, trainable));
+    parameters.set(name, hold(initialValues(name, spec, seed), spec.shape, options));
   return parameters;
 }
 
 /** A checkpoint's tensors in memory, one read at a time; none is left where reading fails. */
 export async function readParameters(
   tensors: Iterable<CheckpointTensor>,
-  trainable: boolean,
+  options: HoldOptions,
 ): Promise<Map<string, tf.Tensor>> {
   const parameters = new Map<string, tf.Tensor>();
   try {
-    for (const { name, shape, read } of tensors) parameters.set(name, hold(await read(), shape, trainable));
+    for (const { name, shape, read } of tensors) parameters.set(name, hold(await read(), shape, options));
   } catch (error) {
     disposeParameters(parameters);
     throw error;

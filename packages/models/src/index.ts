@@ -161,3 +161,4 @@ export {
   type ValueHeadOptions,
   valueHeadNames,
 } from "./value-head.ts";
+export type { HoldOptions, WeightStorage } from "./weight-storage.ts";

@@ -1,4 +1,4 @@
-import { matMul, random } from "@fdiv/tensor-core";
+import { floatWeight, matMul, random, weightShape } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { CausalLm } from "./causal-lm.ts";
 import { familyOf } from "./families.ts";
@@ -56,7 +56,8 @@ export function targetModules(model: CausalLm, targets: string[]): Map<string, [
   const family = familyOf(model.config.modelType);
   const ends = new RegExp(`(^|\\.)(${targets.map(literally).join("|")})$`);
   const modules = new Map<string, [number, number]>();
-  for (const [name, { shape }] of model.parameters) {
+  for (const [name, tensor] of model.parameters) {
+    const shape = weightShape(tensor);
     if (!name.endsWith(".weight") || shape.length !== 2) continue;
     const module = name.slice(0, -".weight".length);
     if (!/\.(layers|h)\.\d+\./.test(module) || !ends.test(module)) continue;
@@ -149,7 +150,8 @@ function addDeltas(model: CausalLm, lora: Lora, sign: 1 | -1): void {
     const before = model.parameters.get(name)!;
     const after = tf.tidy(() => {
       const delta = adapter.delta();
-      return tf.keep(sign === 1 ? tf.add(before, delta) : tf.sub(before, delta));
+      const weight = floatWeight(before);
+      return tf.keep(sign === 1 ? tf.add(weight, delta) : tf.sub(weight, delta));
     });
     model.parameters.set(name, after);
     before.dispose();
@@ -162,7 +164,7 @@ export function loraOf(model: CausalLm): Lora {
   return model.lora;
 }
 
-/** Adds the adapter's ΔW to the weights, W + scaling·B·A, so that using it costs nothing; `unmergeLora` takes it back. */
+/** Adds the adapter's ΔW to the weights, W + scaling·B·A, so that using it costs nothing; `unmergeLora` takes it back. Weights in bfloat16 become float32. */
 export function mergeLora(model: CausalLm): void {
   const lora = loraOf(model);
   if (lora.merged) return;

@@ -1,6 +1,7 @@
 import {
   copyParameters,
   disposeParameters,
+  floatWeight,
   type NamePattern,
   selectParameters,
   trainableParameters as variablesOf,
@@ -25,10 +26,14 @@ export function freeze(model: Parameterised, pattern: NamePattern = "*"): void {
     if (tensor instanceof tf.Variable) model.parameters.set(name, toTensor(tensor));
 }
 
-/** Makes the matching parameters trainable. */
+/** Makes the matching parameters trainable; those in bfloat16 become float32. */
 export function unfreeze(model: Parameterised, pattern: NamePattern = "*"): void {
   for (const [name, tensor] of selectParameters(model.parameters, pattern))
-    if (!(tensor instanceof tf.Variable)) model.parameters.set(name, toVariable(tensor));
+    if (!(tensor instanceof tf.Variable)) {
+      const whole = tf.tidy(() => tf.keep(floatWeight(tensor)));
+      if (whole !== tensor) tensor.dispose();
+      model.parameters.set(name, toVariable(whole));
+    }
 }
 
 /** What an optimiser may change: the Variables among the parameters, and the adapter's. */
@@ -44,7 +49,7 @@ export function copyModel<M extends Parameterised>(model: M): M {
     for (const [module, adapter] of lora.adapters) {
       const name = `${module}.weight`;
       const before = parameters.get(name)!;
-      parameters.set(name, tf.keep(tf.tidy(() => tf.add(before, adapter.delta()))));
+      parameters.set(name, tf.keep(tf.tidy(() => tf.add(floatWeight(before), adapter.delta()))));
       before.dispose();
     }
   return { ...rest, parameters } as M;

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { isHalfWeight, weightShape } from "./half-weights.ts";
 
 /** Parameters by name; a frozen one is a plain tensor, a trainable one a tf.Variable. */
 export type Parameters<T extends tf.Tensor = tf.Tensor> = Map<string, T>;
@@ -37,7 +38,7 @@ const distinct = (parameters: ReadonlyMap<string, tf.Tensor>): tf.Tensor[] => [
 
 /** How many numbers the parameters hold; a tensor under two names counts once. */
 export function countParameters(parameters: ReadonlyMap<string, tf.Tensor>): number {
-  return distinct(parameters).reduce((sum, tensor) => sum + tensor.size, 0);
+  return distinct(parameters).reduce((sum, tensor) => sum + tf.util.sizeFromShape(weightShape(tensor)), 0);
 }
 
 /** How many bytes of memory the parameters take; a tensor under two names counts once. */
@@ -48,6 +49,10 @@ export function parameterBytes(parameters: ReadonlyMap<string, tf.Tensor>): numb
   );
 }
 
+/** Of a bfloat16 weight another handle: nothing changes it in place. */
+const copyOf = (tensor: tf.Tensor): tf.Tensor =>
+  isHalfWeight(tensor) ? tf.clone(tensor) : tf.mul(tensor, tf.scalar(1, tensor.dtype));
+
 /**
  * Frozen copies of the parameters, in memory of their own: a clone would share it with a variable that an optimiser
  * changes in place. A tensor under two names is copied once.
@@ -56,7 +61,7 @@ export function copyParameters(parameters: ReadonlyMap<string, tf.Tensor>): Para
   const copies = new Map<tf.Tensor, tf.Tensor>();
   const copied = new Map<string, tf.Tensor>();
   for (const [name, tensor] of parameters) {
-    const copy = copies.get(tensor) ?? tf.tidy(() => tf.keep(tf.mul(tensor, tf.scalar(1, tensor.dtype))));
+    const copy = copies.get(tensor) ?? tf.tidy(() => tf.keep(copyOf(tensor)));
     copies.set(tensor, copy);
     copied.set(name, copy);
   }

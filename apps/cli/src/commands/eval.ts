@@ -38,7 +38,11 @@ export async function evaluate(
   try {
     await mkdir(config.output, { recursive: true });
     const before = await evaluationBefore(config.output);
-    const model = await loadCausalLm(config.model, { trainable: false, hub: hubProgress(session) });
+    const model = await loadCausalLm(config.model, {
+      trainable: false,
+      storage: config.storage,
+      hub: hubProgress(session),
+    });
     const pairs = config.data ? await evaluatePairs(config, model, session) : {};
     const { evaluation, samples } = config.prompts
       ? await evaluateSamples(config, model, session)
@@ -70,7 +74,8 @@ async function evaluationBefore(folder: string): Promise<object> {
 }
 
 async function evaluatePairs(config: EvalConfig, model: Parameters<typeof judgePairs>[0], session: Session) {
-  const settings = { microBatchTokens: config.microBatchTokens, sharePrompt: true, lengthNormalised: false };
+  const { microBatchTokens, storage } = config;
+  const settings = { microBatchTokens, storage, sharePrompt: true, lengthNormalised: false };
   const data = config.data!;
   const dataset = await preferenceDataset({ model: config.model, data, seed: config.seed }, model, session);
   session.say(dataset.text);
@@ -111,7 +116,11 @@ async function evaluateSamples(
     session.warn(
       `temperature ${temperature}: the samples are of another law than the model's, so they tell no divergence; take 1 for that`,
     );
-  const reference = await loadCausalLm(config.reference, { trainable: false, hub: hubProgress(session) });
+  const reference = await loadCausalLm(config.reference, {
+    trainable: false,
+    storage: config.storage,
+    hub: hubProgress(session),
+  });
   const referenceSamples = await samplePolicy(reference, { ...sampling, seed: `reference ${seed}` });
   const cross = {
     ...scores,

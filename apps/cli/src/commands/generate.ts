@@ -16,6 +16,7 @@ export interface GenerateCommandOptions extends GlobalOptions {
   topP?: number;
   stop: string[];
   seed: number;
+  storage: "float32" | "bfloat16";
 }
 
 /** `fdiv generate`: the text alone to standard output, as it comes. */
@@ -27,6 +28,7 @@ export async function generateText(options: GenerateCommandOptions): Promise<voi
   try {
     const model = await loadCausalLm(options.model, {
       trainable: false,
+      storage: options.storage,
       hub: hubProgress(session),
       ...(tokenizer !== undefined && { tokenizer }),
     });

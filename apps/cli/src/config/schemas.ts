@@ -85,6 +85,13 @@ export const optimizer = {
   gradientClip: z.number().positive().default(1).describe("Largest global norm of the gradient."),
 };
 
+const storage = z
+  .enum(["float32", "bfloat16"])
+  .default("float32")
+  .describe(
+    "How frozen weights lie in memory: an adapter's base, a reference, a model that is judged. bfloat16 takes half.",
+  );
+
 export const run = {
   output: z.string().describe("The run directory to make."),
   seed: z.int().min(0).default(0),
@@ -109,6 +116,7 @@ export const run = {
     ),
   patience: count.optional().describe("Stop after this many evaluations without improvement."),
   dtype: z.enum(["F32", "F16", "BF16"]).default("F32").describe("Number format of the saved model."),
+  storage,
 };
 
 export const dpoSchema = z
@@ -172,6 +180,7 @@ export const evalSchema = z
     samples: count.default(64).describe("Completions sampled over all prompts, one at least of each."),
     maxTokens: count.default(64),
     temperature: z.number().min(0).default(1),
+    storage,
     reward: z
       .string()
       .optional()

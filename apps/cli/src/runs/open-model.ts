@@ -1,6 +1,7 @@
 import { activationBytes, addLora, type CausalLm, trainableParameters } from "@fdiv/models";
 import { type HubProgress, loadCausalLm } from "@fdiv/models/node";
 import { countParameters, parameterBytes } from "@fdiv/tensor-core";
+import { ConfigError } from "../config/config-file.ts";
 import type { DpoConfig, SftConfig } from "../config/schemas.ts";
 import type { Session } from "../session.ts";
 
@@ -33,11 +34,23 @@ export async function openModel(
     seed,
     gradientCheckpointing,
     microBatchTokens,
-  }: Pick<DpoConfig | SftConfig, "model" | "lora" | "seed" | "gradientCheckpointing" | "microBatchTokens">,
+    storage,
+  }: Pick<
+    DpoConfig | SftConfig,
+    "model" | "lora" | "seed" | "gradientCheckpointing" | "microBatchTokens" | "storage"
+  >,
   session: Session,
   { loadsReference = false } = {},
 ): Promise<CausalLm> {
-  const model = await loadCausalLm(path, { trainable: lora === undefined, hub: hubProgress(session) });
+  if (storage === "bfloat16" && !lora)
+    throw new ConfigError(
+      "storage: bfloat16 is for frozen weights, and without an adapter every weight is trained; add lora, or leave storage out.",
+    );
+  const model = await loadCausalLm(path, {
+    trainable: lora === undefined,
+    storage,
+    hub: hubProgress(session),
+  });
   if (lora) {
     const { rank, alpha, targets, rankStabilised } = lora;
     addLora(model, {

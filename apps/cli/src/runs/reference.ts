@@ -30,11 +30,15 @@ export async function modelFingerprint(model: Pick<CausalLm, "parameters">): Pro
 export async function referPairs(
   pairs: readonly TokenPair[],
   model: CausalLm,
-  config: Pick<DpoConfig, "reference" | "cache" | "microBatchTokens" | "sharePrompt">,
+  config: Pick<DpoConfig, "reference" | "cache" | "microBatchTokens" | "sharePrompt" | "storage">,
   session: Session,
 ): Promise<{ pairs: ReferredPair[]; fingerprint: string }> {
   const other = config.reference
-    ? await loadCausalLm(config.reference, { trainable: false, hub: hubProgress(session) })
+    ? await loadCausalLm(config.reference, {
+        trainable: false,
+        storage: config.storage,
+        hub: hubProgress(session),
+      })
     : undefined;
   const reference = other ?? model;
   try {

@@ -118,7 +118,7 @@ export async function encoderFrom(
   const kept = new Map([...specs].filter(([name]) => !isNew(name)));
   const read = tensors.filter(({ name }) => kept.has(name) || !isHeadName(config, name));
   checkAgainst(kept, modelType, read);
-  const parameters = await readParameters(read, trainable);
+  const parameters = await readParameters(read, { trainable });
   for (const [name, tensor] of initialParameters(fresh, { seed: options.seed ?? 0, trainable }))
     parameters.set(name, tensor);
   return { config, parameters, ...(checkpoint.tokenizer && { tokenizer: checkpoint.tokenizer }) };

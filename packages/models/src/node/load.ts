@@ -2,15 +2,14 @@ import { stat } from "node:fs/promises";
 import { isAbsolute, join } from "node:path";
 import { type CausalLm, causalLmFrom } from "../causal-lm.ts";
 import type { Checkpoint } from "../checkpoint.ts";
+import type { HoldOptions } from "../weight-storage.ts";
 import { baseOfAdapter, loadAdapter } from "./adapter-folder.ts";
 import { localPath, type OpenOptions, openCheckpoint } from "./open-checkpoint.ts";
 import { roundedTensors, type WeightType } from "./weights-folder.ts";
 
-export interface LoadOptions extends OpenOptions {
-  /** Rounds the weights to this precision; they are float32 in memory all the same. Default F32: as they are. */
+export interface LoadOptions extends OpenOptions, HoldOptions {
+  /** Rounds the weights to this precision; how they lie in memory `storage` says. Default F32: as they are. */
   dtype?: WeightType;
-  /** Default true; false makes frozen tensors, as generating and references need no more. */
-  trainable?: boolean;
   /** The base of an adapter folder, where it is not the one that the adapter names. */
   base?: string;
 }
@@ -53,6 +52,7 @@ export async function loadCausalLm(pathOrReference: string, options: LoadOptions
   try {
     return await causalLmFrom(rounded(checkpoint, options.dtype ?? "F32"), {
       ...(options.trainable !== undefined && { trainable: options.trainable }),
+      ...(options.storage !== undefined && { storage: options.storage }),
     });
   } catch (error) {
     throw new Error(`${pathOrReference}: ${(error as Error).message}`, { cause: error });

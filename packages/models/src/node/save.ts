@@ -1,3 +1,5 @@
+import { floatWeight, weightShape } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
 import type { CausalLm } from "../causal-lm.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import { copyModel, disposeModel } from "../parameterised.ts";
@@ -8,8 +10,13 @@ import type { FolderOptions } from "./model-folder.ts";
 export function checkpointOf({ config, parameters, tokenizer }: CausalLm): Checkpoint {
   const tensors = Array.from(parameters, ([name, tensor]) => ({
     name,
-    shape: [...tensor.shape],
-    read: async () => (await tensor.data()) as Float32Array,
+    shape: [...weightShape(tensor)],
+    read: async () => {
+      const whole = tf.tidy(() => tf.keep(floatWeight(tensor)));
+      const values = (await whole.data()) as Float32Array;
+      if (whole !== tensor) whole.dispose();
+      return values;
+    },
   }));
   return { config, tensors, ...(tokenizer && { tokenizer }) };
 }

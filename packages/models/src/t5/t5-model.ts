@@ -52,7 +52,7 @@ export async function t5From(
   );
   if (shared) tensors.push({ ...shared, name: "shared.weight" });
   checkAgainst(t5Parameters(config), config.modelType, tensors);
-  const parameters = await readParameters(tensors, trainable);
+  const parameters = await readParameters(tensors, { trainable });
   return { config, parameters, ...(checkpoint.tokenizer && { tokenizer: checkpoint.tokenizer }) };
 }
 

@@ -1,4 +1,4 @@
-import type * as tf from "@tensorflow/tfjs-core";
+import * as tf from "@tensorflow/tfjs-core";
 import { hasFastKernel, implementKernel } from "../kernel.ts";
 import { attentionFits, attentionKernels } from "./attention.ts";
 import { decoderFits, decoderKernels } from "./decoder.ts";
@@ -28,6 +28,25 @@ const conditions: Record<string, (inputs: Record<string, tf.TensorInfo>, attribu
 };
 
 /**
+ * Lets a clone share its original's memory, as it does on every other backend: this one copies, and so would whatever a gradient saves,
+ * weights included.
+ */
+function shareClones(): void {
+  const { kernelFunc: copy } = tf.getKernel(tf.Identity, "wasm");
+  tf.unregisterKernel(tf.Identity, "wasm");
+  tf.registerKernel({
+    kernelName: tf.Identity,
+    backendName: "wasm",
+    kernelFunc: (call) => {
+      const { dataId, shape, dtype } = call.inputs.x as tf.TensorInfo;
+      if (dtype === "string") return copy(call);
+      (call.backend as WasmBackend).incRef(dataId);
+      return { dataId, shape, dtype };
+    },
+  });
+}
+
+/**
  * Gives the wasm backend the kernels of this package's own module, on the backend's memory.
  *
  * @param backend TensorFlow.js' wasm backend, started
@@ -37,7 +56,8 @@ const conditions: Record<string, (inputs: Record<string, tf.TensorInfo>, attribu
 export function attachWasmKernels(backend: tf.KernelBackend, startHelpers?: StartHelpers): KernelModule {
   current = undefined;
   current = openKernelModule(backend as WasmBackend, startHelpers);
-  if (!hasFastKernel("FdivMatMul", "wasm"))
+  if (!hasFastKernel("FdivMatMul", "wasm")) {
+    shareClones();
     for (const [name, compute] of Object.entries(implementations))
       implementKernel(
         name,
@@ -45,6 +65,7 @@ export function attachWasmKernels(backend: tf.KernelBackend, startHelpers?: Star
         (inputs, attributes) => compute(current!, inputs, attributes) ?? [],
         (inputs, attributes) => current !== undefined && (conditions[name]?.(inputs, attributes) ?? true),
       );
+  }
   return current;
 }
 

@@ -4,6 +4,7 @@ import { kernelBinaries } from "./kernels.generated.ts";
 
 /** What is used of TensorFlow.js' wasm backend; its module is undocumented, so everything is checked before use. */
 export interface WasmBackend extends tf.KernelBackend {
+  incRef(id: tf.DataId): void;
   makeOutput(shape: number[], dtype: string): tf.TensorInfo;
   dataIdMap: { get(id: tf.DataId): { id: number; memoryOffset: number | null } };
   wasm: {
