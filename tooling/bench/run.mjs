@@ -62,6 +62,8 @@ function run(side) {
   const { stdout, stderr, status } = spawnSync(command[0], command.slice(1), {
     encoding: "utf8",
     cwd: isPython ? join(here, "peers") : here,
+    // For what is counted from the process's start.
+    env: { ...process.env, FDIV_BENCH_STARTED: String(Date.now()) },
     maxBuffer: 1 << 26,
   });
   const line = stdout?.split("\n").find((text) => text.startsWith("RESULT "));
@@ -79,7 +81,8 @@ const range = (numbers, digits) =>
   `${median(numbers).toFixed(digits)} (${Math.min(...numbers).toFixed(digits)}–${Math.max(...numbers).toFixed(digits)})`;
 
 for (const name of positionals) {
-  const { title, unit, work, sides } = benchmarks[name];
+  const { title, unit, work, sides, prepare } = benchmarks[name];
+  if (prepare) run({ name: `what ${name} needs`, command: prepare });
   const present = sides.filter((side) => !side.command[0].endsWith(".py") || (python && existsSync(python)));
   const rows = present.map((side) => ({ side, medians: [], peaks: [] }));
   for (let round = 0; round < Number(values.rounds); round++)

@@ -168,5 +168,5 @@ export function attention(
   options: AttentionOptions,
 ): tf.Tensor {
   const attributes = attentionAttributes({ q, k, v, layout }, options);
-  return attentionKernel({ q, k, v, layout }, attributes)[0]!;
+  return tf.tidy(() => attentionKernel({ q, k, v, layout }, attributes)[0]!);
 }

@@ -56,5 +56,5 @@ export function crossEntropy(logits: tf.Tensor, targets: tf.Tensor): tf.Tensor1D
   const [rows, columns] = logits.shape as [number, number];
   checkShape("crossEntropy", "targets", targets, [rows], `one a row of logits ${printShape(logits.shape)}`);
   checkIndices("crossEntropy", "targets", targets, columns);
-  return crossEntropyKernel({ logits, targets }, {})[0] as tf.Tensor1D;
+  return tf.tidy(() => crossEntropyKernel({ logits, targets }, {})[0] as tf.Tensor1D);
 }

@@ -52,8 +52,11 @@ export const embeddingKernel: Kernel<{ table: tf.Tensor; ids: tf.Tensor }, objec
 export function embedding(table: tf.Tensor, ids: tf.Tensor): tf.Tensor {
   checkRank("embedding", "table", table, 2);
   checkIndices("embedding", "ids", ids, table.shape[0]!);
-  const rows = embeddingKernel({ table, ids: tf.reshape(ids, [ids.size]) }, {})[0]!;
-  return tf.reshape(rows, [...ids.shape, weightShape(table)[1]!]);
+  if (ids.rank === 1) return embeddingKernel({ table, ids }, {})[0]!;
+  return tf.tidy(() => {
+    const rows = embeddingKernel({ table, ids: tf.reshape(ids, [ids.size]) }, {})[0]!;
+    return tf.reshape(rows, [...ids.shape, weightShape(table)[1]!]);
+  });
 }
 
 /**
@@ -84,6 +87,8 @@ export function segmentSum(values: tf.Tensor, segments: tf.Tensor, count: number
   checkRank("segmentSum", "values", values, 1);
   checkShape("segmentSum", "segments", segments, values.shape, "one a value");
   checkIndices("segmentSum", "segments", segments, count);
-  const rows = tf.reshape(values, [values.size, 1]);
-  return tf.reshape(scatterAddKernel({ rows, ids: segments }, { size: count })[0]!, [count]);
+  return tf.tidy(() => {
+    const rows = tf.reshape(values, [values.size, 1]);
+    return tf.reshape(scatterAddKernel({ rows, ids: segments }, { size: count })[0]!, [count]);
+  });
 }

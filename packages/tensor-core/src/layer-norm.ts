@@ -64,6 +64,8 @@ export function layerNorm(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor, epsi
   const reason = `the last axis of x [${x.shape.join(", ")}]`;
   checkShape("layerNorm", "weight", weight, [size], reason);
   checkShape("layerNorm", "bias", bias, [size], reason);
-  const rows = reshape(x, [x.size / Math.max(size, 1), size]);
-  return reshape(layerNormKernel({ x: rows, weight, bias }, { epsilon })[0]!, x.shape);
+  return tf.tidy(() => {
+    const rows = reshape(x, [x.size / Math.max(size, 1), size]);
+    return reshape(layerNormKernel({ x: rows, weight, bias }, { epsilon })[0]!, x.shape);
+  });
 }

@@ -94,17 +94,21 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, options: LinearOptions =
     );
   }
   if (bias) checkShape("linear", "bias", bias, [columns], `the outputs of weight ${printShape(shape)}`);
-  const flat = x.rank === 2 ? x : reshape(x, [x.size / Math.max(inner, 1), inner]);
+  if (x.rank !== 2)
+    return tf.tidy(() => {
+      const flat = reshape(x, [x.size / Math.max(inner, 1), inner]);
+      return reshape(linear(flat, weight, options), [...x.shape.slice(0, -1), columns]);
+    });
   const keepPreactivation = activation !== "none" && tf.engine().isTapeOn();
   const attributes = { transposeWeight, activation, keepPreactivation };
-  const inputs = { x: flat, weight, ...(bias && { bias }) };
-  const y = lazyGradient(
+  const inputs = { x, weight, ...(bias && { bias }) };
+  return lazyGradient(
     inputs,
     (save) => {
       const [out, preactivation] = bias
-        ? linearKernel({ x: flat, weight, bias }, attributes)
-        : linearNoBiasKernel({ x: flat, weight }, attributes);
-      save([weight, ...(preactivation ? [preactivation] : []), ...(frozenWeight ? [] : [flat])]);
+        ? linearKernel({ x, weight, bias }, attributes)
+        : linearNoBiasKernel({ x, weight }, attributes);
+      save([weight, ...(preactivation ? [preactivation] : []), ...(frozenWeight ? [] : [x])]);
       return out!;
     },
     (dy, [savedWeight, ...saved]) => {
@@ -113,5 +117,4 @@ export function linear(x: tf.Tensor, weight: tf.Tensor, options: LinearOptions =
       return linearGradient(dsum, savedWeight!, saved[0], transposeWeight);
     },
   );
-  return x.rank === 2 ? y : reshape(y, [...x.shape.slice(0, -1), columns]);
 }

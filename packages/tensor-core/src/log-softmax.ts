@@ -33,6 +33,9 @@ export const logSoftmaxKernel = defineKernel<{ x: tf.Tensor }, object>({
 export function logSoftmax(x: tf.Tensor): tf.Tensor {
   checkRank("logSoftmax", "x", x, 1, 6);
   const size = x.shape[x.rank - 1]!;
-  const rows = tf.reshape(x, [x.size / Math.max(size, 1), size]);
-  return tf.reshape(logSoftmaxKernel({ x: rows }, {})[0]!, x.shape);
+  if (x.rank === 2) return logSoftmaxKernel({ x }, {})[0]!;
+  return tf.tidy(() => {
+    const rows = tf.reshape(x, [x.size / Math.max(size, 1), size]);
+    return tf.reshape(logSoftmaxKernel({ x: rows }, {})[0]!, x.shape);
+  });
 }

@@ -56,6 +56,8 @@ export function rmsNorm(x: tf.Tensor, weight: tf.Tensor, epsilon: number): tf.Te
   checkRank("rmsNorm", "x", x, 1, 6);
   const size = x.shape[x.rank - 1]!;
   checkShape("rmsNorm", "weight", weight, [size], `the last axis of x [${x.shape.join(", ")}]`);
-  const rows = reshape(x, [x.size / Math.max(size, 1), size]);
-  return reshape(rmsNormKernel({ x: rows, weight }, { epsilon })[0]!, x.shape);
+  return tf.tidy(() => {
+    const rows = reshape(x, [x.size / Math.max(size, 1), size]);
+    return reshape(rmsNormKernel({ x: rows, weight }, { epsilon })[0]!, x.shape);
+  });
 }

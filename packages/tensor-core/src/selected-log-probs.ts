@@ -153,5 +153,8 @@ export function selectedLogProbs(
     throw new Error(`selectedLogProbs: chunk is ${chunk}, expected a positive whole number of rows.`);
   }
   const weightGradient = headWeight instanceof tf.Variable;
-  return selectedLogProbsKernel({ hidden, headWeight, targets }, { chunk, weightGradient })[0] as tf.Tensor1D;
+  return tf.tidy(
+    () =>
+      selectedLogProbsKernel({ hidden, headWeight, targets }, { chunk, weightGradient })[0] as tf.Tensor1D,
+  );
 }

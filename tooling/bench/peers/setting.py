@@ -43,6 +43,11 @@ def tokens(rows, seed):
     return torch.tensor([[draw.randrange(3, VOCABULARY) for _ in range(PROMPT + COMPLETION)] for _ in range(rows)])
 
 
+def since_start():
+    """Seconds since the harness started this process."""
+    return time.time() - float(os.environ["FDIV_BENCH_STARTED"]) / 1e3
+
+
 def time_each(work, warmup, repeat):
     for _ in range(warmup):
         work()

@@ -4,6 +4,7 @@ trl_step.py lora       SmolLM2-135M's architecture with an adapter of rank 16 on
 
 trl_step.py            the reference model runs in every step
 trl_step.py cached     precompute_ref_log_probs
+trl_step.py first      seconds from the process's start to the end of the first step
 """
 import copy
 import random
@@ -20,7 +21,8 @@ import setting as S
 
 datasets.disable_progress_bars()
 LORA = "lora" in sys.argv
-STEPS, WARMUP = (6, 2) if LORA else (12, 4)
+FIRST = "first" in sys.argv
+STEPS, WARMUP = (1, 0) if FIRST else (6, 2) if LORA else (12, 4)
 if LORA:
     S.PAIRS = 4
 
@@ -65,4 +67,4 @@ trainer = DPOTrainer(model=policy, ref_model=None if LORA else copy.deepcopy(pol
 first = trainer.train_dataset[0]
 assert len(first["prompt_ids"]) == S.PROMPT and len(first["chosen_ids"]) == S.COMPLETION, first
 trainer.train()
-S.tell([b - a for a, b in zip(Clock.marks, Clock.marks[1:])][WARMUP:])
+S.tell([S.since_start()] if FIRST else [b - a for a, b in zip(Clock.marks, Clock.marks[1:])][WARMUP:])

@@ -2,21 +2,10 @@ import "@tensorflow/tfjs";
 import { createCausalLm, generate } from "@fdiv/models";
 import { random } from "@fdiv/tensor-core";
 import { startBackend } from "@fdiv/tensor-core/node";
-import { option, setting, tell, text, timeEach } from "./setting.ts";
+import { gpt2, option, setting, tell, text, timeEach } from "./setting.ts";
 
 const { threads } = await startBackend({ backend: text("backend", "wasm"), threads: option("threads", 2) });
-const model = createCausalLm(
-  {
-    modelType: "gpt2",
-    vocabularySize: setting.vocabulary,
-    hiddenSize: setting.hidden,
-    layers: setting.layers,
-    heads: setting.heads,
-    intermediateSize: setting.feedForward,
-    maxPositions: 256,
-  },
-  { seed: 0 },
-);
+const model = createCausalLm(gpt2, { seed: 0 });
 const draw = random(1);
 const prompts = Array.from({ length: 16 }, () =>
   Array.from({ length: setting.prompt }, () => 3 + draw.integer(setting.vocabulary - 3)),

@@ -1,4 +1,5 @@
-import { cpus } from "node:os";
+import { cpus, tmpdir } from "node:os";
+import { join } from "node:path";
 
 /** The setting that every side shares; the Python sides have the same in `peers/setting.py`. */
 export const setting = {
@@ -11,6 +12,37 @@ export const setting = {
   prompt: 64,
   completion: 64,
 };
+
+/** The model of that size. */
+export const gpt2 = {
+  modelType: "gpt2",
+  vocabularySize: setting.vocabulary,
+  hiddenSize: setting.hidden,
+  layers: setting.layers,
+  heads: setting.heads,
+  intermediateSize: setting.feedForward,
+  maxPositions: 256,
+} as const;
+
+/** SmolLM2-135M's architecture. */
+export const smolLm2 = {
+  modelType: "llama",
+  vocabularySize: 49152,
+  hiddenSize: 576,
+  intermediateSize: 1536,
+  layers: 30,
+  heads: 9,
+  kvHeads: 3,
+  maxPositions: 2048,
+  ropeTheta: 100_000,
+  tiedHead: true,
+} as const;
+
+/** Where the models that loading is measured with lie; the Python sides look there too. */
+export const madeModels = join(tmpdir(), "fdiv-bench-models");
+
+/** Seconds since the harness started this process. */
+export const sinceStart = (): number => (Date.now() - Number(process.env.FDIV_BENCH_STARTED)) / 1e3;
 
 /** Prints what a side has to tell, as one line that the harness finds. */
 export function tell(seconds: number[], more: object = {}): void {
