@@ -1,8 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { type Size, sizeOf } from "./base-model.ts";
-import { markdownTable, shown } from "./figures.ts";
+import type { Size } from "../base-model.ts";
+import { methodsPage, methodsTable, rewardsAt } from "../dpo/methods-report.ts";
+import { type Method, preferenceMethods } from "../dpo/preference-methods.ts";
+import { markdownTable, shown } from "../figures.ts";
 import {
   efficiencyFindings,
   type Finding,
@@ -11,15 +12,13 @@ import {
   targetFindings,
   verdict,
 } from "./findings.ts";
-import { type Method, preferenceMethods } from "./methods/preference-methods.ts";
-import { methodsPage, methodsTable, rewardsAt } from "./methods/report.ts";
 import { taskNames, taskOf } from "./target-tasks.ts";
 import { approachTargets, type TargetsRow } from "./targets.ts";
 import { targetsPage, targetsTable } from "./targets-report.ts";
 
 const divergences = ["forward-kl", "reverse-kl", "jensen-shannon", "total-variation", "alpha:0.5"];
 
-interface Settings {
+export interface FDpgSettings {
   material: string;
   output: string;
   size: Size;
@@ -42,7 +41,7 @@ async function targetsPart(
   title: string,
   name: string,
   part: { sizes: readonly Size[]; baselines: readonly string[]; divergences: readonly string[] },
-  settings: Settings,
+  settings: FDpgSettings,
   folder: string,
 ): Promise<{ rows: TargetsRow[]; text: string }> {
   const { sizes, ...rest } = part;
@@ -63,14 +62,14 @@ async function targetsPart(
   return { rows, text: `## ${title}\n\n${targetsTable(rows)}\n` };
 }
 
-const headOf = (settings: Settings): string =>
+const headOf = (settings: FDpgSettings): string =>
   `# f-DPG, and f-DPO against PPO, in the small
 
 Means over seeds ${settings.seeds.join(", ")} ± half of the 95 % interval (Student). Base model ${settings.size} (hidden × layers) unless said; ${settings.steps} steps of ${settings.samplesPerStep} texts, learning rate
 ${settings.learningRate}, cosine; ${settings.evaluationSamples} texts of the policy and as many of its base judged. A claim reproduces when the interval of the difference, seed by seed, lies above 0.
 `;
 
-async function methodsPart(settings: Settings): Promise<string> {
+async function methodsPart(settings: FDpgSettings): Promise<string> {
   const output = join(settings.output, "ppo");
   const byPairs = ["reverse-kl", "jensen-shannon", "alpha:0.5", "forward-kl"];
   const byReward: Method[] = [
@@ -98,36 +97,10 @@ async function methodsPart(settings: Settings): Promise<string> {
   return `## f-DPO against PPO\n\n${methodsTable(rows, reference)}\n\nAt β ${betas[0]}, and at the same KL(π‖ref):\n\n${findingsTable(findings)}\n`;
 }
 
-/** `fdiv-evals f-dpg`: every task and ablation, f-DPO against PPO, and which of the papers' findings reproduce, as one Markdown page. */
-export async function runResults(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: {
-      material: { type: "string", default: "runs/material" },
-      output: { type: "string", default: "runs/f-dpg" },
-      results: { type: "string" },
-      size: { type: "string", default: "64x2" },
-      sizes: { type: "string", default: "32x1,64x2,128x3" },
-      seeds: { type: "string", default: "1,2,3" },
-      steps: { type: "string", default: "60" },
-      "learning-rate": { type: "string", default: "2e-3" },
-      "samples-per-step": { type: "string", default: "128" },
-      "evaluation-samples": { type: "string", default: "1024" },
-    },
-  });
-  const settings: Settings = {
-    material: values.material,
-    output: values.output,
-    size: sizeOf(values.size),
-    sizes: values.sizes.split(",").map(sizeOf),
-    seeds: values.seeds.split(",").map(Number),
-    steps: Number(values.steps),
-    learningRate: Number(values["learning-rate"]),
-    samplesPerStep: Number(values["samples-per-step"]),
-    evaluationSamples: Number(values["evaluation-samples"]),
-  };
+/** Every task and ablation, f-DPO against PPO, and which of the papers' findings reproduce, as one Markdown page, written to `file` part by part. */
+export async function fDpgResults(settings: FDpgSettings, file: string): Promise<string> {
   const parts = [headOf(settings)];
-  const file = values.results ?? join(settings.output, "results.md");
+
   // After every part, so that what is there can be read while the rest is made.
   const add = async (text: string): Promise<void> => {
     parts.push(text);
@@ -161,6 +134,5 @@ export async function runResults(args: string[]): Promise<void> {
       .text,
   );
   await add(await methodsPart(settings));
-  console.log(parts.join("\n"));
-  console.error(`\nresults: ${file}`);
+  return parts.join("\n");
 }

@@ -10,7 +10,7 @@ import {
   section,
   table,
 } from "@fdiv/report";
-import { markdownTable, shown } from "./figures.ts";
+import { markdownTable, shown } from "../figures.ts";
 import type { TargetsRow } from "./targets.ts";
 
 const labels: Record<string, string> = {

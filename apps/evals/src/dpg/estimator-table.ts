@@ -1,8 +1,6 @@
-import { parseArgs } from "node:util";
 import "@tensorflow/tfjs";
 import { type Divergence, divergence, divergenceNames } from "@fdiv/divergences";
 import { checkEstimator, feature, tabularDistribution, target, toleratesZeros } from "@fdiv/dpg";
-import { markdownTable } from "./figures.ts";
 
 /** A policy, a target that is not normalised, and a proposal, over six outcomes. */
 const problem = {
@@ -63,7 +61,7 @@ export function* estimatorRows(options: { samples: number; seed: number }): Gene
 }
 
 /** A binary feature brought from one mean to another by Newton's method, from samples; λ = logit μ − logit μ₀ is right. */
-async function momentRow(from: number, to: number, samples: number): Promise<string[]> {
+export async function momentRow(from: number, to: number, samples: number): Promise<string[]> {
   const base = tabularDistribution([1 - from, from]);
   const logit = (p: number) => Math.log(p / (1 - p));
   const { fit } = await target(base).constrain(
@@ -77,54 +75,4 @@ async function momentRow(from: number, to: number, samples: number): Promise<str
     fit.effectiveSamples.toFixed(0),
     fit.warnings.join("; ") || "–",
   ];
-}
-
-/** `fdiv-evals estimator`: whether each estimator is unbiased, and whether moments are fitted, as tables. */
-export async function runEstimatorTable(args: string[]): Promise<void> {
-  const { values } = parseArgs({
-    args,
-    options: { samples: { type: "string", default: "1000000" }, seed: { type: "string", default: "0" } },
-  });
-  const rows: EstimatorRow[] = [];
-  for (const row of estimatorRows({ samples: Number(values.samples), seed: Number(values.seed) })) {
-    rows.push(row);
-    process.stderr.write(
-      `${row.divergence}, ${row.proposal}, ${row.baseline}: ${row.largest.toFixed(2)} standard errors\n`,
-    );
-  }
-  console.log(
-    markdownTable(
-      [
-        "divergence",
-        "target",
-        "proposal",
-        "baseline",
-        "error / gradient",
-        "largest deviation, standard errors",
-      ],
-      rows.map((row) => [
-        row.divergence,
-        row.target,
-        row.proposal,
-        row.baseline,
-        row.relativeError.toExponential(1),
-        row.largest.toFixed(2),
-      ]),
-    ),
-  );
-  const components = rows.reduce((sum, row) => sum + row.components, 0);
-  const beyond = rows.reduce((sum, row) => sum + row.beyondThree, 0);
-  console.log(
-    `\n${values.samples} samples a row. ${beyond} of ${components} components beyond 3 standard errors; ${(0.0027 * components).toFixed(1)} are to be expected of unbiased estimators.\n`,
-  );
-  const moments = [];
-  for (const [from, to] of [
-    [0.1, 0.5],
-    [0.01, 0.5],
-    [0.01, 0.99],
-  ] as const)
-    moments.push(await momentRow(from, to, 65_536));
-  console.log(
-    markdownTable(["moment", "λ", "λ from 65,536 samples", "effective samples", "warnings"], moments),
-  );
 }

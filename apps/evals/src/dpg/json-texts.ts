@@ -1,5 +1,5 @@
 import { type Random, random } from "@fdiv/tensor-core";
-import type { Texts } from "./base-model.ts";
+import type { Texts } from "../base-model.ts";
 
 const names = ["name", "age", "city", "tags", "size", "color", "price", "owner"];
 const words = ["red", "blue", "green", "anna", "bob", "paris", "rome", "small", "large", "old"];

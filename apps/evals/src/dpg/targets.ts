@@ -1,10 +1,10 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { approachTarget, checkConfig, type DpgConfig, dpgSchema, openSession, type Session } from "@fdiv/cli";
-import { baseModel, type Size, wordNetTexts } from "./base-model.ts";
-import { type Figures, overSeeds } from "./figures.ts";
+import { baseModel, type Size, wordNetTexts } from "../base-model.ts";
+import { type Figures, overSeeds } from "../figures.ts";
+import { pathPart, sweep } from "../sweep.ts";
 import { jsonTexts } from "./json-texts.ts";
-import { pathPart, sweep } from "./sweep.ts";
 import type { Task } from "./target-tasks.ts";
 
 export interface TargetsOptions {

@@ -1,15 +1,17 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { sizeOf } from "./base-model.ts";
-import { taskOf } from "./target-tasks.ts";
-import { approachTargets } from "./targets.ts";
-import { targetsPage, targetsTable } from "./targets-report.ts";
+import { list, number, numbers } from "../arguments.ts";
+import { sizeOf } from "../base-model.ts";
+import { taskOf } from "../dpg/target-tasks.ts";
+import { approachTargets } from "../dpg/targets.ts";
+import { targetsPage, targetsTable } from "../dpg/targets-report.ts";
 
-const list = (text: string): string[] => text.split(",").filter(Boolean);
+export const usage =
+  "--task lexical|distributional|several|preference|conditional [--sizes 64x2 | --model PATH [--tokenizer FILE]] [--divergences a,b] [--baselines none,leave-one-out] [--seeds 1,2,3] [--steps N] [--output FOLDER]";
 
 /** `fdiv-evals targets`: one of the paper's tasks, as a table and a page. */
-export async function runTargets(args: string[]): Promise<void> {
+export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
@@ -45,11 +47,11 @@ export async function runTargets(args: string[]): Promise<void> {
     output,
     divergences: list(values.divergences),
     baselines: list(values.baselines),
-    seeds: list(values.seeds).map(Number),
-    steps: Number(values.steps),
-    learningRate: Number(values["learning-rate"]),
-    samplesPerStep: Number(values["samples-per-step"]),
-    evaluationSamples: Number(values["evaluation-samples"]),
+    seeds: numbers("seeds", values.seeds),
+    steps: number("steps", values.steps),
+    learningRate: number("learning-rate", values["learning-rate"]),
+    samplesPerStep: number("samples-per-step", values["samples-per-step"]),
+    evaluationSamples: number("evaluation-samples", values["evaluation-samples"]),
   });
   const page = join(output, "targets.html");
   const notes = `f-DPG on the ${name} task; seeds ${values.seeds}, ${values.steps} steps of ${values["samples-per-step"]} texts, ${values["evaluation-samples"]} texts judged.`;

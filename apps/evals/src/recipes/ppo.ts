@@ -1,11 +1,10 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { sizeOf } from "./base-model.ts";
-import { type Method, preferenceMethods } from "./methods/preference-methods.ts";
-import { methodsPage, methodsTable } from "./methods/report.ts";
-
-const list = (text: string): string[] => text.split(",").filter(Boolean);
+import { list, number, numbers } from "../arguments.ts";
+import { sizeOf } from "../base-model.ts";
+import { methodsPage, methodsTable } from "../dpo/methods-report.ts";
+import { type Method, preferenceMethods } from "../dpo/preference-methods.ts";
 
 /** A penalty as `reward:reverse-kl` or `loss:alpha:0.5`. */
 function penaltyOf(text: string): Method {
@@ -15,8 +14,11 @@ function penaltyOf(text: string): Method {
   return { method: "PPO", divergence: rest.join(":"), place };
 }
 
+export const usage =
+  "[--divergences a,b] [--betas 0.1,0.3] [--penalties reward:reverse-kl,loss:reverse-kl] [--coefficients 0.3,1] [--size 64x2] [--seeds 1,2,3] [--output FOLDER]";
+
 /** `fdiv-evals ppo`: f-DPO against PPO, as tables and a page. */
-export async function runPreferenceMethods(args: string[]): Promise<void> {
+export async function run(args: string[]): Promise<void> {
   const { values } = parseArgs({
     args,
     options: {
@@ -42,11 +44,17 @@ export async function runPreferenceMethods(args: string[]): Promise<void> {
       ...list(values.divergences).map((divergence): Method => ({ method: "f-DPO", divergence })),
       ...list(values.penalties).map(penaltyOf),
     ],
-    betas: list(values.betas).map(Number),
-    coefficients: list(values.coefficients).map(Number),
-    seeds: list(values.seeds).map(Number),
-    dpo: { epochs: Number(values.epochs), learningRate: Number(values["learning-rate"]) },
-    ppo: { steps: Number(values["ppo-steps"]), learningRate: Number(values["ppo-learning-rate"]) },
+    betas: numbers("betas", values.betas),
+    coefficients: numbers("coefficients", values.coefficients),
+    seeds: numbers("seeds", values.seeds),
+    dpo: {
+      epochs: number("epochs", values.epochs),
+      learningRate: number("learning-rate", values["learning-rate"]),
+    },
+    ppo: {
+      steps: number("ppo-steps", values["ppo-steps"]),
+      learningRate: number("ppo-learning-rate", values["ppo-learning-rate"]),
+    },
   });
   const page = join(values.output, "methods.html");
   const notes = `One base model (${values.size}), one reward; seeds ${values.seeds}; f-DPO ${values.epochs} epochs, PPO ${values["ppo-steps"]} steps of 128 texts.`;
