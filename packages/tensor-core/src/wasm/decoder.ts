@@ -109,7 +109,7 @@ function step(module: KernelModule, inputs: Inputs, attributes: DecoderAttribute
     const pointers = [q, keys, values, at("layout"), seen, ignored];
     module.run(
       "attention",
-      [...pointers, ...shape, scratch, scratchBytes, 0, 0, 0, 0, windows[i]!],
+      [...pointers, ...shape, scratch, scratchBytes, 0, 0, 0, 0, windows[i]!, 0, 0],
       rows * kvHeads,
     );
     project(`${i}.output`, seen, x, [width, hidden], { accumulate: true });

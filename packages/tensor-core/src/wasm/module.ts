@@ -149,6 +149,8 @@ export function openKernelModule(backend: WasmBackend, startHelpers?: StartHelpe
         if (typeof value === "number") integers[base + i] = value;
         else floats[base + i] = value.float;
       }
+      // What a kernel is not given is nothing, never what the one before it was given.
+      integers.fill(0, base + values.length, base + argumentSlots);
       if (threads === 1 || tasks < tasksWorthSharing) return runAlone(kernelIds[kernel], args, tasks);
       let done = false;
       try {
