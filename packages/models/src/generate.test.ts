@@ -30,11 +30,11 @@ function greedy(model: CausalLm, prompt: number[], count: number): number[] {
 }
 
 const everywhere = Object.entries(tinyOptions).flatMap(([name, options]) =>
-  ["cpu", "tensorflow"].map((backend) => [name, backend, options] as const),
+  ["cpu", "wasm", "tensorflow"].map((backend) => [name, backend, options] as const),
 );
 describe.each(everywhere)("%s on %s", (_, backend, options) => {
   // TensorFlow's is there where `fdiv-native install` has run; it reads tokens and draws by kernels of its own.
-  beforeAll(start(native || backend === "cpu" ? backend : "cpu"));
+  beforeAll(start(native || backend !== "tensorflow" ? backend : "cpu"));
 
   it("generates through the cache what it generates without", async () => {
     const model = createCausalLm(options, { seed: 5 });
@@ -42,6 +42,16 @@ describe.each(everywhere)("%s on %s", (_, backend, options) => {
     expect(ids).toEqual(prompts.map((prompt) => greedy(model, prompt, 8)));
     expect(finished).toEqual(["length", "length", "length", "length"]);
     expect(logProbs.every((row) => row.every((value) => value === 0))).toBe(true);
+    disposeModel(model);
+  });
+
+  it("goes on after a long prompt, alone and among others", async () => {
+    const model = createCausalLm(options, { seed: 7 });
+    const long = Array.from({ length: 45 }, (_, i) => (7 * i) % 13);
+    for (const some of [[long], [long, [4], long.slice(3)]]) {
+      const { ids } = await generate(model, { prompts: some, maxTokens: 8, temperature: 0 });
+      expect(ids).toEqual(some.map((prompt) => greedy(model, prompt, 8)));
+    }
     disposeModel(model);
   });
 
