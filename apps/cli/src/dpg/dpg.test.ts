@@ -96,7 +96,7 @@ describe("fdiv dpg", () => {
     expect(code).toBe(130);
     expect((await rowsOf(stopped)).length).toBeLessThan(60);
     expect((await fdiv("dpg", stopped, "--resume")).code).toBe(0);
-    const timings = new Set(["seconds", "tokensPerSecond", "peakMemoryMiB"]);
+    const timings = new Set(["seconds", "tokensPerSecond", "examplesPerSecond", "peakMemoryMiB"]);
     const figures = (rows: Record<string, number>[]) =>
       rows.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !timings.has(name))));
     const rows = figures(await rowsOf(straight));

@@ -33,7 +33,7 @@ const lines = async (run: string, file: string): Promise<Row[]> =>
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line));
-const timings = new Set(["seconds", "tokensPerSecond", "peakMemoryMiB"]);
+const timings = new Set(["seconds", "tokensPerSecond", "examplesPerSecond", "peakMemoryMiB"]);
 const curve = async (run: string) =>
   (await lines(run, "metrics.jsonl")).map((row) =>
     Object.fromEntries(Object.entries(row).filter(([name]) => !timings.has(name))),
