@@ -82,6 +82,24 @@ describe("fdiv dpo", () => {
     ).toBeGreaterThan(0.9);
   });
 
+  it("keeps an adapter's base in bfloat16 where that is asked, and refuses it where every weight is trained", async () => {
+    const half = [
+      ...settings,
+      "--set",
+      "storage=bfloat16",
+      "--set",
+      "steps=2",
+      "--set",
+      `output=${join(place, "half")}`,
+    ];
+    const trained = await fdiv("dpo", ...half, "--set", "lora.rank=4");
+    expect(trained.err).toMatch(/peak of memory/);
+    expect(trained.code).toBe(0);
+    const refused = await fdiv("dpo", ...half, "--set", `output=${join(place, "whole")}`);
+    expect(refused.err).toMatch(/storage: bfloat16 is for frozen weights/);
+    expect(refused.code).not.toBe(0);
+  });
+
   it("refuses what it can't do, in one message, before it trains", async () => {
     const run = (...extra: string[]) =>
       fdiv("dpo", ...settings, "--set", `output=${join(place, "no")}`, ...extra);

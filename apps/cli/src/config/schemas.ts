@@ -116,7 +116,6 @@ export const run = {
     ),
   patience: count.optional().describe("Stop after this many evaluations without improvement."),
   dtype: z.enum(["F32", "F16", "BF16"]).default("F32").describe("Number format of the saved model."),
-  storage,
 };
 
 export const dpoSchema = z
@@ -148,6 +147,7 @@ export const dpoSchema = z
     samples,
     ...optimizer,
     learningRate: optimizer.learningRate.default(1e-5),
+    storage,
     ...run,
   })
   .describe("fdiv dpo: direct preference optimisation under any admissible f-divergence");
@@ -160,6 +160,7 @@ export const sftSchema = z
     lora: lora.optional(),
     ...optimizer,
     learningRate: optimizer.learningRate.default(5e-5),
+    storage,
     ...run,
   })
   .describe("fdiv sft: supervised fine-tuning");
