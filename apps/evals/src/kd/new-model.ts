@@ -52,9 +52,8 @@ const makers = {
   },
   async t5(sizes: Sizes, tokenizer: Tokenizer, seed: number, output: string) {
     const { vocabularySize, padId = 0 } = tokenizer;
-    // Embeddings of deviation 1, as T5 draws them, swamp what so small a model learns.
     const model = createT5(
-      { vocabularySize, ...sizes, eosIds: [endOf(tokenizer)], padId, initializerFactor: 0.2 },
+      { vocabularySize, ...sizes, eosIds: [endOf(tokenizer)], padId },
       { seed, tokenizer },
     );
     await saveT5(model, output);
