@@ -3,6 +3,7 @@ import { datasetFingerprint } from "@fdiv/data";
 import { cacheFolder } from "@fdiv/models/node";
 import { openTeacherCache, type TeacherCache } from "@fdiv/sinkhorn-kd/node";
 import { writeDurably } from "@fdiv/trainer/node";
+import { ConfigError } from "../config/config-file.ts";
 import { planText, runTraining } from "../runs/training-run.ts";
 import type { Session } from "../session.ts";
 import { evaluateStudent } from "./evaluate-student.ts";
@@ -47,7 +48,7 @@ export async function distil(
     const model = student;
     session.say(`${opened ? `teacher ${opened.model.description}\n` : ""}student ${model.description}`);
     checkPair(model, opened?.model, terms, config);
-    const texts = items ? undefined : await kdTexts(config as never, model, model.maxPositions, session);
+    const texts = items ? undefined : await kdTexts(config, model, model.maxPositions, session);
     if (texts) session.say(texts.text);
     const pairs = (part: "train" | "held"): Pair[] =>
       pairsOf(items ? { items: items[part] } : { texts: texts![part] }, model, opened?.model);
@@ -137,7 +138,11 @@ async function openStudent(
   session: Session,
 ): Promise<KdModel> {
   const { student, seed } = config;
-  if (student.model === undefined) return opened!.student(student, seed);
+  if (student.model === undefined) {
+    if (!opened)
+      throw new ConfigError("student: layers and config are of a teacher; without one give student.model.");
+    return opened.student(student, seed);
+  }
   const { model, tokenizer } = student;
   return (await openKdModel({ model, tokenizer }, use, { trainable: true, seed, session })).model;
 }

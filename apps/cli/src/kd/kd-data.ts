@@ -45,15 +45,11 @@ export async function kdItems(config: NonNullable<KdConfig["task"]>, session: Se
 
 /** Texts, of which a share is held out. */
 export async function kdTexts(
-  config: KdConfig & { data: NonNullable<KdConfig["data"]> },
+  { data, seed }: KdConfig,
   { tokenizer }: KdModel,
   maxPositions: number,
   session: Session,
 ): Promise<{ train: TokenText[]; held: TokenText[]; text: string }> {
   const reader = { tokenizer, config: { maxPositions } };
-  return demonstrationDataset(
-    { model: "the student", data: config.data, seed: config.seed },
-    reader,
-    session,
-  );
+  return demonstrationDataset({ model: "the student", data: data!, seed }, reader, session);
 }

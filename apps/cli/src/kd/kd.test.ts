@@ -183,6 +183,7 @@ describe("fdiv kd", () => {
     expect(await attempt(wide)).toMatch(/student\.config: unknown key "width"/);
     expect(await attempt({ sinkhrn: { lambda: 1 } })).toMatch(/did you mean "sinkhorn"/);
     expect(await attempt({ teacher: undefined, student: { model: at("base") } })).toMatch(/needs a teacher/);
+    expect(await attempt({ teacher: undefined, loss: "ce" })).toMatch(/without one give student\.model/);
     expect(await attempt({ student: { layers: 1, model: at("base") } })).toMatch(
       /one of model, layers, config/,
     );
