@@ -55,7 +55,7 @@ const given = () => ({
 });
 
 beforeAll(async () => {
-  await startBackend({ backend: "wasm", threads: 1 });
+  await startBackend({ backend: process.env.FDIV_TEST_BACKEND ?? "wasm", threads: 1 });
 });
 
 describe("SinKD", () => {

@@ -39,7 +39,7 @@ const exact = { tolerance: 2e-7, maxIterations: 20000 } as const;
 const units = { marginals: "unit" } as const;
 
 beforeAll(async () => {
-  await startBackend({ backend: "wasm", threads: 1 });
+  await startBackend({ backend: process.env.FDIV_TEST_BACKEND ?? "wasm", threads: 1 });
 });
 
 /** A cost of random numbers in [0, 1) made from a seed, so that a failure names its inputs. */
