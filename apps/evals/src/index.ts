@@ -5,8 +5,5 @@ export { averages, type SweepRow, type SweepRun, sweep, sweepTable } from "./dis
 export { approachTargets, type TargetsOptions, type TargetsRow } from "./dpg/targets.ts";
 export { targetsPage, targetsTable } from "./dpg/targets-report.ts";
 export { type FrontierOptions, type FrontierPoint, frontier } from "./dpo/frontier.ts";
-export {
-  type MethodRow,
-  type PreferenceMethodsOptions,
-  preferenceMethods,
-} from "./dpo/preference-methods.ts";
+export type { Method, MethodRow } from "./dpo/method.ts";
+export { type PreferenceMethodsOptions, preferenceMethods } from "./dpo/preference-methods.ts";

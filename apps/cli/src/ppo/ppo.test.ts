@@ -14,14 +14,14 @@ const flags = (settings: readonly string[]) => settings.flatMap((setting) => ["-
 const common = () => [
   `model=${join(place, "model")}`,
   "reward={ words: { happy: 1, good: 1, sad: -1, bad: -1 } }",
-  "maxTokens=6",
-  "steps=12",
+  "maxTokens=5",
+  "steps=10",
   "epochs=2",
-  "minibatch=32",
+  "minibatch=16",
   "learningRate=0.03",
-  "samplesPerPrompt=64",
-  "evaluationSamples=300",
-  "samplesEvery=6",
+  "samplesPerPrompt=32",
+  "evaluationSamples=200",
+  "samplesEvery=5",
   "checkpointEvery=5",
 ];
 const rowsOf = async (run: string): Promise<Record<string, number>[]> =>
@@ -43,16 +43,17 @@ describe("fdiv ppo", () => {
     expect(err).toMatch(/done: /);
     expect(code).toBe(0);
     const evaluation = JSON.parse(await readFile(join(run, "evaluation.json"), "utf8"));
-    expect(evaluation.reward.value).toBeGreaterThan(evaluation.base.reward.value + 1);
+    expect(evaluation.reward.value).toBeGreaterThan(evaluation.base.reward.value + 0.5);
     expect(evaluation.klToReference.value).toBeGreaterThan(0.2);
     expect(evaluation.entropy.value).toBeLessThan(evaluation.base.entropy.value);
     const rows = await rowsOf(run);
-    expect(rows).toHaveLength(12);
+    expect(rows).toHaveLength(10);
     expect(rows[0]!["kl-to-base"]).toBeCloseTo(0, 5);
-    expect(rows[11]!.reward).toBeGreaterThan(rows[0]!.reward! + 1);
+    const last = rows.slice(-3).reduce((sum, { reward }) => sum + reward! / 3, 0);
+    expect(last).toBeGreaterThan(rows[0]!.reward! + 0.5);
     const samples = (await readFile(join(run, "samples.jsonl"), "utf8")).trim().split("\n");
     expect(samples.filter((line) => line.startsWith('{"step":'))).toHaveLength(8);
-    expect(samples.filter((line) => line.includes('"reward":'))).toHaveLength(300);
+    expect(samples.filter((line) => line.includes('"reward":'))).toHaveLength(200);
     const head = await loadValueHead(await loadCausalLm(join(run, "model")), join(run, "value"));
     expect(
       head.parameters
@@ -71,8 +72,8 @@ describe("fdiv ppo", () => {
         "divergence=jensen-shannon",
         "penalty={ place: loss, coefficient: 0.5, target: 0.1, horizon: 200 }",
         "value.trunk=separate",
-        "samplesPerPrompt=12",
-        "minibatch=12",
+        "samplesPerPrompt=6",
+        "minibatch=6",
         "checkpointEvery=2",
         `output=${output}`,
       ]);
@@ -88,7 +89,7 @@ describe("fdiv ppo", () => {
     });
     child.kill("SIGKILL");
     await new Promise((resolve) => child.once("exit", resolve));
-    expect((await rowsOf(stopped)).length).toBeLessThan(12);
+    expect((await rowsOf(stopped)).length).toBeLessThan(10);
     expect((await fdiv("ppo", stopped, "--resume")).code).toBe(0);
     const timings = new Set(["seconds", "tokensPerSecond", "peakMemoryMiB"]);
     const figures = (rows: Record<string, number>[]) =>
@@ -143,7 +144,7 @@ describe("fdiv ppo", () => {
       "--dry-run",
       ...flags([...common(), `output=${join(place, "dry")}`]),
     );
-    expect(err).toMatch(/would take 12 steps/);
+    expect(err).toMatch(/would take 10 steps/);
     expect(code).toBe(0);
     expect(existsSync(join(place, "dry"))).toBe(false);
   });

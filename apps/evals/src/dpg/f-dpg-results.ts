@@ -1,8 +1,9 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Size } from "../base-model.ts";
+import type { Method } from "../dpo/method.ts";
 import { methodsPage, methodsTable, rewardsAt } from "../dpo/methods-report.ts";
-import { type Method, preferenceMethods } from "../dpo/preference-methods.ts";
+import { preferenceMethods } from "../dpo/preference-methods.ts";
 import { markdownTable, shown } from "../figures.ts";
 import {
   efficiencyFindings,

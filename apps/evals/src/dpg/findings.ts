@@ -1,6 +1,6 @@
 import { type Interval, meanInterval } from "@fdiv/metrics";
-import type { MethodRow } from "../dpo/preference-methods.ts";
-import { nameOf } from "../dpo/preference-methods.ts";
+import type { MethodRow } from "../dpo/method.ts";
+import { nameOf } from "../dpo/method.ts";
 import type { TargetsRow } from "./targets.ts";
 
 /** One of a paper's findings, held against the runs. */

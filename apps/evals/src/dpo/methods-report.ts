@@ -11,7 +11,7 @@ import {
   table,
 } from "@fdiv/report";
 import { type Figures, markdownTable, shown } from "../figures.ts";
-import { type MethodRow, nameOf } from "./preference-methods.ts";
+import { type MethodRow, nameOf } from "./method.ts";
 
 const figureNames = [
   "reward",

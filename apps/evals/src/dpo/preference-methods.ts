@@ -15,13 +15,7 @@ import { type Figures, overSeeds } from "../figures.ts";
 import { pathPart, sweep } from "../sweep.ts";
 import { type Judgement, judge } from "./judge.ts";
 import { type Material, maxTokens, preferenceMaterial } from "./material.ts";
-
-/** How a policy is brought to the reward: by f-DPO, or by PPO with a divergence in the reward or in the loss. */
-export interface Method {
-  method: "f-DPO" | "PPO";
-  divergence: string;
-  place?: "reward" | "loss";
-}
+import { type Method, type MethodRow, nameOf } from "./method.ts";
 
 export interface PreferenceMethodsOptions {
   material: string;
@@ -36,16 +30,6 @@ export interface PreferenceMethodsOptions {
   dpo: { epochs: number; learningRate: number };
   ppo: { steps: number; learningRate: number };
 }
-
-export interface MethodRow extends Method {
-  beta: number;
-  figures: Figures;
-  /** What each seed says, for what is interpolated. */
-  bySeed: Judgement[];
-}
-
-export const nameOf = ({ method, divergence, place }: Method): string =>
-  place === undefined ? `${method} ${divergence}` : `${method} ${divergence} in the ${place}`;
 
 async function trainByPairs(
   { divergence }: Method,

@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { list, number, numbers } from "../arguments.ts";
 import { sizeOf } from "../base-model.ts";
+import type { Method } from "../dpo/method.ts";
 import { methodsPage, methodsTable } from "../dpo/methods-report.ts";
-import { type Method, preferenceMethods } from "../dpo/preference-methods.ts";
+import { preferenceMethods } from "../dpo/preference-methods.ts";
 
 /** A penalty as `reward:reverse-kl` or `loss:alpha:0.5`. */
 function penaltyOf(text: string): Method {
