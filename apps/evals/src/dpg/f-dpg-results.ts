@@ -37,27 +37,27 @@ const findingsTable = (findings: readonly Finding[]): string =>
     findings.map((finding) => [finding.claim, shown(finding.difference), verdict(finding)]),
   );
 
-/** One sweep of targets with its page written, and its part of the results. */
+/** One sweep of targets with its page written, and its part of the results. Sweeps of one task share their folder, and so the runs that both have. */
 async function targetsPart(
   title: string,
   name: string,
   part: { sizes: readonly Size[]; baselines: readonly string[]; divergences: readonly string[] },
   settings: FDpgSettings,
-  folder: string,
+  page: string,
 ): Promise<{ rows: TargetsRow[]; text: string }> {
   const { sizes, ...rest } = part;
-  const output = join(settings.output, folder);
+  const output = join(settings.output, `targets-${name}`);
   const options = {
     ...settings,
     ...rest,
-    name: folder,
+    name: page,
     task: taskOf(name, "wordnet"),
     bases: { sizes },
     output,
   };
   const rows = await approachTargets(options);
   await writeFile(
-    join(output, "targets.html"),
+    join(output, `${page}.html`),
     targetsPage(`f-DPG: ${title}`, `${settings.steps} steps`, rows),
   );
   return { rows, text: `## ${title}\n\n${targetsTable(rows)}\n` };
@@ -109,7 +109,7 @@ export async function fDpgResults(settings: FDpgSettings, file: string): Promise
   };
   const plain = { sizes: [settings.size], baselines: ["leave-one-out"], divergences };
   for (const name of taskNames) {
-    const { rows, text } = await targetsPart(`task: ${name}`, name, plain, settings, `targets-${name}`);
+    const { rows, text } = await targetsPart(`task: ${name}`, name, plain, settings, name);
     const [alignment] = taskOf(name, "wordnet").alignment;
     await add(`${text}\n${findingsTable(targetFindings(rows, settings.size, alignment!.feature))}\n`);
   }

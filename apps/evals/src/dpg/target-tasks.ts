@@ -55,7 +55,7 @@ const wordNetTasks: Record<string, Task> = {
     zeros: false,
   },
   preference: {
-    target: { tilt: { reward: { sentiment: true, name: "sentiment" }, beta: 2 } },
+    target: { tilt: { reward: { sentiment: true, name: "sentiment" }, beta: 1 } },
     corpus: "wordnet",
     maxTokens: 14,
     alignment: [{ feature: "sentiment" }],

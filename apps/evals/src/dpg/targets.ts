@@ -8,6 +8,7 @@ import { jsonTexts } from "./json-texts.ts";
 import type { Task } from "./target-tasks.ts";
 
 export interface TargetsOptions {
+  /** In what is told of the progress, and of the file of figures. */
   name: string;
   task: Task;
   /** Base models: trained by the recipe in these sizes, or one that is there. */
@@ -181,7 +182,7 @@ export async function approachTargets(options: TargetsOptions): Promise<TargetsR
         curves: await curvesOf(directories, features),
       });
     }
-    await writeFile(join(output, "targets.json"), `${JSON.stringify(rows, null, 2)}\n`);
+    await writeFile(join(output, `${name}.json`), `${JSON.stringify(rows, null, 2)}\n`);
     return rows;
   } finally {
     session.close();

@@ -53,7 +53,7 @@ export async function run(args: string[]): Promise<void> {
     samplesPerStep: number("samples-per-step", values["samples-per-step"]),
     evaluationSamples: number("evaluation-samples", values["evaluation-samples"]),
   });
-  const page = join(output, "targets.html");
+  const page = join(output, `${name}.html`);
   const notes = `f-DPG on the ${name} task; seeds ${values.seeds}, ${values.steps} steps of ${values["samples-per-step"]} texts, ${values["evaluation-samples"]} texts judged.`;
   await writeFile(page, targetsPage(`f-DPG: ${name}`, notes, rows));
   console.log(targetsTable(rows));
