@@ -464,7 +464,7 @@ export function fastKernelsAgree(): void {
     const whole = tf.tensor2d([0, 20, never], [1, 3], "int32");
     agree(() => {
       // Leaves its arguments behind, a bias among them, which the step has none of.
-      attentionKernel(
+      biasedAttentionKernel(
         { q: seen, k: seen, v: seen, layout: whole, bias },
         { heads: 6, kvHeads: 6, scale: 1, window: 0 },
       );
