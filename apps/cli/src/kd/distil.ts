@@ -31,6 +31,7 @@ export async function distil(
   const use = {
     ...(items && { task: items.task }),
     maxLength: config.task?.maxLength ?? config.data!.maxLength,
+    gradientCheckpointing: config.gradientCheckpointing,
   };
   if (items) session.say(items.text);
   const path = config.teacher && (await fineTunedTeacher(config, session, { dryRun, distil }));

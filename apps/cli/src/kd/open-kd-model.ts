@@ -32,6 +32,14 @@ import type { KdConfig } from "./kd-schema.ts";
 export interface KdUse {
   task?: Task;
   maxLength: number;
+  /** Of what is trained: whether its gradient computes each layer anew. */
+  gradientCheckpointing?: boolean;
+}
+
+/** A model that is to be trained, as its configuration wants its gradient computed. */
+function trained<M extends Parameterised>(model: M, { gradientCheckpointing = false }: KdUse): M {
+  model.gradientCheckpointing = gradientCheckpointing;
+  return model;
 }
 
 /** A model together with the students that can be made of it. */
@@ -70,7 +78,7 @@ function openCausal(causal: CausalLm, name: string, use: KdUse): Opened {
     model: decoderOnly(causal, { ...use, name }),
     student({ layers, config }, seed) {
       const made = layers === undefined ? smallerCausal(causal, config!, seed) : selectLayers(causal, layers);
-      return decoderOnly(made, { ...use, name: "student" });
+      return decoderOnly(trained(made, use), { ...use, name: "student" });
     },
   };
 }
@@ -103,7 +111,7 @@ function openEncoder(encoder: Encoder, name: string, use: KdUse): Opened {
     student({ layers, config }, seed) {
       const made =
         layers === undefined ? smallerEncoder(encoder, config!, seed) : selectEncoderLayers(encoder, layers);
-      return encoderClassifier(made, { ...options, name: "student" });
+      return encoderClassifier(trained(made, use), { ...options, name: "student" });
     },
   };
 }
@@ -128,7 +136,7 @@ function openT5(t5: T5, name: string, use: KdUse): Opened {
     model: encoderDecoder(t5, { ...options, name }),
     student({ layers, config }, seed) {
       const made = layers === undefined ? smallerT5(t5, config!, seed) : selectT5Layers(t5, layers);
-      return encoderDecoder(made, { ...options, name: "student" });
+      return encoderDecoder(trained(made, use), { ...options, name: "student" });
     },
   };
 }
@@ -175,19 +183,24 @@ export async function openKdModel(
   const type = (await modelTypeOf(path)) ?? "";
   if (type === "t5" || type === "mt5") {
     const t5 = await loadT5(path, { trainable });
-    return disposingOnFailure(t5, () => openT5(t5, reference, use));
+    return disposingOnFailure(t5, () => openT5(t5, reference, use), { ...use, trainable });
   }
   if (Object.hasOwn(encoderFamilies, type)) {
     const head = trainable && use.task ? { ...headLabels(use.task), seed } : {};
     const encoder = await loadEncoder(path, { trainable, ...head });
-    return disposingOnFailure(encoder, () => openEncoder(encoder, reference, use));
+    return disposingOnFailure(encoder, () => openEncoder(encoder, reference, use), { ...use, trainable });
   }
   const causal = await loadCausalLm(path, { trainable, hub, ...(tokenizer !== undefined && { tokenizer }) });
-  return disposingOnFailure(causal, () => openCausal(causal, reference, use));
+  return disposingOnFailure(causal, () => openCausal(causal, reference, use), { ...use, trainable });
 }
 
-function disposingOnFailure(model: Parameterised, open: () => Opened): Opened {
+function disposingOnFailure(
+  model: Parameterised,
+  open: () => Opened,
+  use: KdUse & { trainable: boolean },
+): Opened {
   try {
+    if (use.trainable) trained(model, use);
     return open();
   } catch (error) {
     disposeModel(model);
