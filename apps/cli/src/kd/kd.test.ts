@@ -97,7 +97,7 @@ describe("fdiv kd", () => {
     await expect(run("stopped", settings("cache-b"), { stopAfter: 13 })).rejects.toThrow(Interrupted);
     expect((await rowsOf(at("stopped"))).length).toBeLessThan(straight.rows.length);
     const stopped = await run("stopped", settings("cache-b"), { resume: true });
-    const timings = new Set(["seconds", "tokensPerSecond", "peakMemoryMiB"]);
+    const timings = new Set(["seconds", "tokensPerSecond", "examplesPerSecond", "peakMemoryMiB"]);
     const figures = (rows: Record<string, number>[]) =>
       rows.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !timings.has(name))));
     expect(figures(stopped.rows)).toEqual(figures(straight.rows));
