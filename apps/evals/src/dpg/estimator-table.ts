@@ -1,6 +1,13 @@
 import "@tensorflow/tfjs";
 import { type Divergence, divergence, divergenceNames } from "@fdiv/divergences";
-import { checkEstimator, feature, tabularDistribution, target, toleratesZeros } from "@fdiv/dpg";
+import {
+  type ConstraintFit,
+  checkEstimator,
+  feature,
+  tabularDistribution,
+  target,
+  toleratesZeros,
+} from "@fdiv/dpg";
 
 /** A policy, a target that is not normalised, and a proposal, over six outcomes. */
 const problem = {
@@ -43,7 +50,9 @@ export function* estimatorRows(options: { samples: number; seed: number }): Gene
           const found = checkEstimator(proposal === "policy" ? onPolicy : { ...onPolicy, logProposal }, {
             divergence: trained,
             baseline,
-            ...options,
+            samples: options.samples,
+            // Draws of its own, so that rows err independently.
+            seed: `${options.seed} ${name} ${where} ${proposal} ${baseline}`,
           });
           const size = Math.max(...found.exact.map(Math.abs));
           yield {
@@ -64,13 +73,21 @@ export function* estimatorRows(options: { samples: number; seed: number }): Gene
 export async function momentRow(from: number, to: number, samples: number): Promise<string[]> {
   const base = tabularDistribution([1 - from, from]);
   const logit = (p: number) => Math.log(p / (1 - p));
-  const { fit } = await target(base).constrain(
-    [{ feature: feature((x: number) => x === 1, { name: "rare" }), moment: to }],
-    { samples, maxSamples: samples },
-  );
+  const right = (logit(to) - logit(from)).toFixed(5);
+  let fit: ConstraintFit;
+  try {
+    const rare = feature((x: number) => x === 1, { name: "rare" });
+    ({ fit } = await target(base).constrain([{ feature: rare, moment: to }], {
+      samples,
+      maxSamples: samples,
+    }));
+  } catch (error) {
+    // A refusal is a result too.
+    return [`${from} → ${to}`, right, "–", "–", (error as Error).message];
+  }
   return [
     `${from} → ${to}`,
-    (logit(to) - logit(from)).toFixed(5),
+    right,
     `${fit.coefficients[0]!.toFixed(3)} ± ${(1.96 * fit.standardErrors[0]!).toFixed(3)}`,
     fit.effectiveSamples.toFixed(0),
     fit.warnings.join("; ") || "–",
