@@ -57,6 +57,12 @@ describe("one binary feature", () => {
     expect(fit.coefficients[0]).toBeCloseTo(9.19024, 5);
   });
 
+  it("from many samples, whose sums round more, as from few", async () => {
+    const fit = await fitCoin(coins(0.1), 0.5, { samples: 65_536, maxSamples: 65_536 });
+    expect(Math.abs(fit.coefficients[0]! - logit(0.5) + logit(0.1))).toBeLessThan(4 * fit.standardErrors[0]!);
+    expect(fit.iterations).toBeLessThan(30);
+  });
+
   it("from samples: within 4 of the standard errors that it reports, over seeds", async () => {
     let squares = 0;
     for (let seed = 0; seed < 20; seed++) {

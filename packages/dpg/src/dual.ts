@@ -171,8 +171,9 @@ export function fitDual(
       moved = lambda.map((x, k) => x + scale * step[k]!);
       if (!moved.every(Number.isFinite)) continue;
       next = dualAt(samples, moved, targets);
-      // Near the optimum a full step gains less than rounding loses.
-      const rounding = 1e-14 * (1 + Math.abs(point.value));
+      // Near the optimum a full step gains less than rounding loses, in sums of so many terms.
+      const rounding =
+        Math.max(1e-14, Number.EPSILON * samples.logWeights.length) * (1 + Math.abs(point.value));
       if (next.value <= point.value + 1e-4 * scale * descent + rounding) break;
       next = undefined;
     }
