@@ -41,8 +41,8 @@ void applyLinear(const float* x, int64_t rows, const Linear& linear, float* y, s
     after(from, to);
   };
   const Matrix left = matrix(x, linear.inputs, false);
-  // As many tasks as keep two dozen threads busy, in whole vectors.
-  const int64_t span = std::max<int64_t>(2 * widest, (linear.outputs / 24 + 2 * widest - 1) / (2 * widest) * 2 * widest);
+  // As many tasks as keep two dozen threads busy, in whole vectors, of so many columns that memory is read in stretches.
+  const int64_t span = std::max<int64_t>(8 * widest, (linear.outputs / 24 + 2 * widest - 1) / (2 * widest) * 2 * widest);
   if (rows > fewRows) {
     product(rows, linear.outputs, linear.inputs, left, linear.weight, y);
     return forEachSpan(linear.outputs, span, finish);

@@ -13,8 +13,12 @@ namespace {
 /** Below, a vector of rows would be mostly empty. */
 constexpr int64_t fewestLanes = widest / 2;
 
-/** Most rows of a tile whose b is not packed; the rest of the registers hides the distance of its rows. */
-constexpr int64_t directRows = widest == 16 ? 12 : 6;
+/** Most rows of a tile whose b is not packed. As many as there may be, so that each of its far apart rows is read once. */
+constexpr int64_t directRows = widest == 16 ? 16 : 6;
+/** Most rows of a tile that is two vectors wide. */
+constexpr int pairedRows = widest == 16 ? 12 : 6;
+/** How many rows of b ahead a line is asked for. */
+constexpr int rowsAhead = 12;
 
 enum class Way { direct, lanes, dots };
 Way wayOf(int64_t m, const Matrix& b) {
@@ -34,13 +38,23 @@ int64_t vectorsOf(int64_t m) { return evenly((m + widest - 1) / widest, mostVect
 
 // b [k, n], its rows contiguous: tiles as of a packed product.
 
+/** Rows of b that all columns of a task pass before the next ones: what lies side by side in memory is read at about one time. */
+constexpr int64_t directDepth = 64;
+
 template <int rows, typename Number>
 void directColumns(int64_t n, int64_t k, const float* a, const Number* b, int64_t bRow, int64_t from, int64_t to, float* c) {
-  int64_t j = from;
-  for (; j + tileColumns <= to; j += tileColumns)
-    tile<rows, 2, true>(k, a, b + j, bRow, tileColumns, c + j, n, false);
-  for (; j + widest <= to; j += widest) tile<rows, 1, true>(k, a, b + j, bRow, widest, c + j, n, false);
-  for (; j < to; j++)
+  const int64_t whole = from + (to - from) / widest * widest;
+  for (int64_t l = 0; l < k; l += directDepth) {
+    const int64_t depth = std::min(directDepth, k - l);
+    const float* left = a + l * rows;
+    const Number* right = b + l * bRow;
+    int64_t j = from;
+    if constexpr (rows <= pairedRows)
+      for (; j + tileColumns <= to; j += tileColumns)
+        tile<rows, 2, true, rowsAhead>(depth, left, right + j, bRow, tileColumns, c + j, n, l > 0);
+    for (; j < whole; j += widest) tile<rows, 1, true, rowsAhead>(depth, left, right + j, bRow, widest, c + j, n, l > 0);
+  }
+  for (int64_t j = whole; j < to; j++)
     for (int i = 0; i < rows; i++) {
       float sum = 0;
       for (int64_t l = 0; l < k; l++) sum += a[l * rows + i] * widened(b[l * bRow + j]);

@@ -9,15 +9,21 @@ namespace fdiv_ops {
 constexpr int tileRows = widest == 16 ? 14 : 6;
 constexpr int tileColumns = 2 * widest;
 
-/** c [rows, columns] (+)= a·b of a panel of a, element (i, k) at rows·k + i, and rows of b `bRow` apart. */
-template <int rows, int vectors, bool whole, typename Number>
+/**
+ * c [rows, columns] (+)= a·b of a panel of a, element (i, k) at rows·k + i, and rows of b `bRow` apart; so far apart that no
+ * prefetcher follows where `ahead`, how many rows early one is asked for, is not 0.
+ */
+template <int rows, int vectors, bool whole, int ahead = 0, typename Number>
 inline void tile(int64_t depth, const float* a, const Number* b, int64_t bRow, int64_t columns, float* c, int64_t cRow,
                  bool add) {
   typedef typename VectorOf<widest>::Type Vector;
   Vector sum[rows][vectors] = {};
   for (int64_t k = 0; k < depth; k++) {
     Vector right[vectors];
-    for (int j = 0; j < vectors; j++) right[j] = load<widest>(b + j * widest);
+    for (int j = 0; j < vectors; j++) {
+      if (ahead > 0) __builtin_prefetch(b + ahead * bRow + j * widest);
+      right[j] = load<widest>(b + j * widest);
+    }
     for (int i = 0; i < rows; i++) {
       const float left = a[i];
       for (int j = 0; j < vectors; j++) sum[i][j] += left * right[j];

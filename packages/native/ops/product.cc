@@ -51,7 +51,7 @@ void finishRows(const Finish& finish, int64_t n, float* c, int64_t top, int64_t 
 void fewRowsOnThreads(int64_t m, int64_t n, int64_t k, const Matrix& a, const Matrix& b, float* c, const Finish& finish) {
   float* packed = scratch(0, packedFewSize(m, k, b));
   packFew(m, k, a, b, packed);
-  const int64_t span = std::max<int64_t>(tileColumns, (n / 24 + tileColumns - 1) / tileColumns * tileColumns);
+  const int64_t span = std::max<int64_t>(4 * tileColumns, (n / 24 + tileColumns - 1) / tileColumns * tileColumns);
   forEachSpan(n, span, [&](int64_t from, int64_t to) {
     fewRowsProduct(m, n, k, packed, b, from, to, c);
     finishRows(finish, n, c, 0, m, from, to);
