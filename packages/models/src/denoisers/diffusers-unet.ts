@@ -1,6 +1,7 @@
-import { encodeSafetensors, parseSafetensors } from "@fdiv/tensor-core";
+import { parseSafetensors } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { parametrisationFromDiffusers } from "./diffusers-scheduler.ts";
+import { encodeWeights } from "./encode-weights.ts";
 import { type UnetDenoiser, unetDenoiser } from "./unet-denoiser.ts";
 import { unet2dParameters } from "./unet2d.ts";
 import { diffusersConfig, unet2dConfigFromDiffusers } from "./unet2d-config.ts";
@@ -73,17 +74,9 @@ export async function unetToDiffusers(model: UnetDenoiser): Promise<DiffusersUne
   const { scheduler } = model.parametrisation;
   if (!scheduler)
     throw new Error("unetToDiffusers: no scheduler of diffusers is known for this model's parametrisation.");
-  const tensors = [];
-  for (const [name, tensor] of model.all)
-    tensors.push({
-      name,
-      dtype: "F32" as const,
-      shape: tensor.shape,
-      data: Float32Array.from(await tensor.data()),
-    });
   return {
     config: diffusersConfig(model.config),
     scheduler: { ...scheduler },
-    weights: await encodeSafetensors(tensors, { format: "pt" }),
+    weights: await encodeWeights(model.all),
   };
 }

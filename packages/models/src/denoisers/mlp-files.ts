@@ -1,5 +1,6 @@
-import { encodeSafetensors, parseSafetensors } from "@fdiv/tensor-core";
+import { parseSafetensors } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { encodeWeights } from "./encode-weights.ts";
 import { type MlpDenoiser, type MlpSizes, mlpDenoiser } from "./mlp-denoiser.ts";
 
 /** An MLP denoiser as the files of a folder. */
@@ -15,17 +16,9 @@ const fields: (keyof MlpSizes)[] = ["dimensions", "hidden", "layers", "labels", 
 
 /** The files that mlpFromFiles reads. */
 export async function mlpToFiles(model: MlpDenoiser): Promise<MlpFiles> {
-  const tensors = [];
-  for (const [name, tensor] of model.all)
-    tensors.push({
-      name,
-      dtype: "F32" as const,
-      shape: tensor.shape,
-      data: Float32Array.from(await tensor.data()),
-    });
   return {
     config: { _class_name: mlpClassName, ...model.sizes },
-    weights: await encodeSafetensors(tensors, { format: "pt" }),
+    weights: await encodeWeights(model.all),
   };
 }
 
