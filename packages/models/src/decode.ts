@@ -47,6 +47,12 @@ export function decoderOf(model: CausalLm, cache: KeyValueCache, reach: number):
   };
 }
 
+/** The same decoder on another cache. */
+export const withCache = (decoder: Decoder, { keys, values }: KeyValueCache): Decoder => ({
+  ...decoder,
+  layers: decoder.layers.map((layer, i) => ({ ...layer, keys: keys[i]!, values: values[i]! })),
+});
+
 /**
  * The logits [rows, vocabulary] after one more token a row; its keys and values go to the cache.
  *

@@ -1,7 +1,7 @@
-import { gatherRows, linear } from "@fdiv/tensor-core";
+import { gatherRows, linear, type PackedDecoder, packDecoder } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { CausalLm } from "./causal-lm.ts";
-import { decoderOf, decodesWhole, decodeToken } from "./decode.ts";
+import { decoderOf, decodesWhole, decodeToken, withCache } from "./decode.ts";
 import {
   collectRows,
   type DecodingOptions,
@@ -37,14 +37,18 @@ function checkPrompts(model: CausalLm, { prompts, maxTokens }: GenerateOptions):
   }
 }
 
-/** The logits after each row's last token [rows, vocabulary]; the new tokens' keys and values go to the cache. */
-function forward(
-  model: CausalLm,
-  cache: KeyValueCache,
-  tokens: ArrayLike<number>[],
-  offsets: number[],
-  reach: number,
-): tf.Tensor2D {
+/** What a forward pass or a step reads of its tokens. */
+interface Placed {
+  ids: Int32Array;
+  positions: Int32Array;
+  /** [rows, 3], as of `attention` */
+  layout: Int32Array;
+  /** Where each row's last token lies. */
+  ends: Int32Array;
+  length: number;
+}
+
+function placed(tokens: ArrayLike<number>[], offsets: number[]): Placed {
   const rows = tokens.length;
   const length = Math.max(...tokens.map((row) => row.length));
   const ids = new Int32Array(rows * length);
@@ -60,8 +64,13 @@ function forward(
     layout.set([offset, offset + row.length, noBranch], 3 * i);
     ends[i] = i * length + row.length - 1;
   });
-  if (length === 1 && !cache.empty && decodesWhole(model))
-    return decodeToken(decoderOf(model, cache, reach), ids, positions, layout);
+  return { ids, positions, layout, ends, length };
+}
+
+/** The logits after each row's last token [rows, vocabulary]; the new tokens' keys and values go to the cache. */
+function forward(model: CausalLm, cache: KeyValueCache, tokens: Placed, reach: number): tf.Tensor2D {
+  const { ids, positions, layout, ends, length } = tokens;
+  const rows = ends.length;
   return tf.tidy(() => {
     const hidden = familyOf(model.config.modelType).hidden(model, {
       ids: tf.tensor2d(ids, [rows, length], "int32"),
@@ -76,15 +85,25 @@ function forward(
   });
 }
 
-/** A causal model with a cache for `capacity` tokens a row. */
-function causalDecoder(model: CausalLm, rows: number, capacity: number): RowDecoder {
+/** A causal model with a cache for `capacity` tokens a row, of which `steps` are read one by one. */
+function causalDecoder(model: CausalLm, rows: number, capacity: number, steps: number): RowDecoder {
   let cache = createCache(model.config, rows, capacity);
+  let packed: PackedDecoder | undefined;
   return {
-    read: (tokens, offsets) => forward(model, cache, tokens, offsets, capacity),
-    keep: (kept) => {
-      cache = compactCache(cache, kept);
+    read(tokens, offsets) {
+      const at = placed(tokens, offsets);
+      if (at.length > 1 || cache.empty || !decodesWhole(model)) return forward(model, cache, at, capacity);
+      packed ??= packDecoder(decoderOf(model, cache, capacity), { rows: tokens.length, steps });
+      return decodeToken(packed.decoder, at.ids, at.positions, at.layout);
     },
-    dispose: () => disposeCache(cache),
+    keep(kept) {
+      cache = compactCache(cache, kept);
+      if (packed) packed = { ...packed, decoder: withCache(packed.decoder, cache) };
+    },
+    dispose() {
+      disposeCache(cache);
+      packed?.dispose();
+    },
   };
 }
 
@@ -92,7 +111,7 @@ function causalDecoder(model: CausalLm, rows: number, capacity: number): RowDeco
  * Samples continuations and yields each token as it is drawn.
  *
  * Prompts are read in one forward pass, the head on their last tokens only; later steps read one token a row through
- * the cache, and rows that have ended are dropped from the batch once they are half of it.
+ * the cache, and rows that have ended are dropped from the batch once they are half of it. The model must not change before the last token.
  *
  * @throws when a prompt is empty or does not fit the context, or an option can't be.
  */
@@ -103,7 +122,7 @@ export async function* streamTokens(
   const { prompts, maxTokens } = options;
   checkPrompts(model, options);
   const capacity = Math.max(0, ...prompts.map(({ length }) => length)) + maxTokens - 1;
-  yield* drawRows(model, prompts, () => causalDecoder(model, prompts.length, capacity), options);
+  yield* drawRows(model, prompts, () => causalDecoder(model, prompts.length, capacity, maxTokens), options);
 }
 
 /**

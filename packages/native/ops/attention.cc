@@ -144,9 +144,7 @@ float softmaxRow(float* row, const Shape& shape, const Range (&seen)[2], float& 
   return shape.scale * most + std::log(sum);
 }
 
-}  // namespace
-
-/** A single query: dot products with the keys where they lie, since turning them round would cost as much. */
+/** A single query of one head: dot products with the keys where they lie, since turning them round would cost as much. */
 void attendOne(const AttentionShape& shape, const int32_t* layout, int64_t time, const float* q, const float* k, const float* v,
                float* out, float* logSumExp) {
   Range seen[2];
@@ -168,6 +166,53 @@ void attendOne(const AttentionShape& shape, const int32_t* layout, int64_t time,
       addProduct(1, shape.size, range.length(), row + range.from, 0, 1, v + range.from * shape.kvWidth(),
                  shape.kvWidth(), out, 0);
   for (int64_t d = 0; d < shape.size; d++) out[d] *= inverse;
+}
+
+inline float dot(const float* a, const float* b, int64_t size) {
+  typename VectorOf<widest>::Type sum = {};
+  int64_t d = 0;
+  for (; d + widest <= size; d += widest) sum += load<widest>(a + d) * load<widest>(b + d);
+  float rest = 0;
+  for (; d < size; d++) rest += a[d] * b[d];
+  return laneSum<widest>(sum) + rest;
+}
+
+/** out += Σ p[i]·v[i·row] over `count` ≤ 4 rows of `size`. */
+template <int count>
+inline void addRows(const float* p, const float* v, int64_t row, int64_t size, float* __restrict out) {
+#pragma omp simd
+  for (int64_t d = 0; d < size; d++) {
+    float sum = p[0] * v[d];
+    for (int i = 1; i < count; i++) sum += p[i] * v[i * row + d];
+    out[d] += sum;
+  }
+}
+
+}  // namespace
+
+void attendRow(const AttentionShape& shape, const int32_t* layout, const float* q, const float* k, const float* v, float* out) {
+  Range seen[2];
+  visible(shape, layout, 0, seen);
+  const int64_t kvWidth = shape.kvWidth(), size = shape.size, groups = shape.groups();
+  float* all = room(scores, shape.heads * shape.keys);
+  for (const Range& range : seen)
+    for (int64_t j = range.from; j < range.to; j++)
+      for (int64_t h = 0; h < shape.heads; h++)
+        all[h * shape.keys + j] = dot(q + h * size, k + j * kvWidth + h / groups * size, size);
+  float* inverse = room(slopes, shape.heads);
+  for (int64_t h = 0; h < shape.heads; h++) softmaxRow(all + h * shape.keys, shape, seen, inverse[h]);
+  std::fill_n(out, shape.width(), 0.0f);
+  for (const Range& range : seen) {
+    int64_t j = range.from;
+    for (; j + 4 <= range.to; j += 4)
+      for (int64_t h = 0; h < shape.heads; h++)
+        addRows<4>(all + h * shape.keys + j, v + j * kvWidth + h / groups * size, kvWidth, size, out + h * size);
+    for (; j < range.to; j++)
+      for (int64_t h = 0; h < shape.heads; h++)
+        addRows<1>(all + h * shape.keys + j, v + j * kvWidth + h / groups * size, kvWidth, size, out + h * size);
+  }
+  for (int64_t h = 0; h < shape.heads; h++)
+    for (int64_t d = 0; d < size; d++) out[h * size + d] *= inverse[h];
 }
 
 namespace {

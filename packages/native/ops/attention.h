@@ -18,8 +18,7 @@ struct AttentionShape {
   int64_t kvWidth() const { return kvHeads * size; }
 };
 
-/** One head's output [size] for one query [size], from its head's keys and values, kvWidth apart; and the log-sum-exp. */
-void attendOne(const AttentionShape& shape, const int32_t* layout, int64_t time, const float* q, const float* k,
-               const float* v, float* out, float* logSumExp);
+/** All heads' outputs [width] for the only query of a row [width], from its keys and values [keys, kvWidth], each read in one stream. */
+void attendRow(const AttentionShape& shape, const int32_t* layout, const float* q, const float* k, const float* v, float* out);
 
 }  // namespace fdiv_ops

@@ -1,4 +1,5 @@
 // One more token a row through a whole decoder: sampling is bound by how often it starts operations, not by what they compute.
+#include <array>
 #include <cmath>
 #include <cstring>
 
@@ -25,6 +26,8 @@ struct Linear {
   Matrix weight;
   const float* bias;
   int64_t inputs, outputs;
+  /** The weight packed beforehand, instead of `weight`; or null. */
+  const float* panels = nullptr;
 };
 
 void addBias(float* y, const float* bias, int64_t rows, int64_t columns, int64_t from, int64_t to) {
@@ -40,17 +43,27 @@ void applyLinear(const float* x, int64_t rows, const Linear& linear, float* y, s
     if (linear.bias) addBias(y, linear.bias, rows, linear.outputs, from, to);
     after(from, to);
   };
-  const Matrix left = matrix(x, linear.inputs, false);
   // As many tasks as keep two dozen threads busy, in whole vectors, of so many columns that memory is read in stretches.
   const int64_t span = std::max<int64_t>(8 * widest, (linear.outputs / 24 + 2 * widest - 1) / (2 * widest) * 2 * widest);
+  const auto grow = [&](int64_t size) {
+    if (static_cast<int64_t>(packed.size()) < size) packed.resize(static_cast<size_t>(size));
+    return packed.data();
+  };
+  if (linear.panels) {
+    float* ready = grow(rows * linear.inputs);
+    packForPanels(rows, linear.inputs, x, ready);
+    return forEachSpan(linear.outputs, span, [&](int64_t from, int64_t to) {
+      panelsProduct(rows, linear.outputs, linear.inputs, ready, linear.panels, from, to, y);
+      finish(from, to);
+    });
+  }
+  const Matrix left = matrix(x, linear.inputs, false);
   if (rows > fewRows) {
     product(rows, linear.outputs, linear.inputs, left, linear.weight, y);
     return forEachSpan(linear.outputs, span, finish);
   }
-  const auto size = static_cast<size_t>(packedFewSize(rows, linear.inputs, linear.weight));
-  if (packed.size() < size) packed.resize(size);
-  packFew(rows, linear.inputs, left, linear.weight, packed.data());
-  const float* ready = packed.data();
+  float* ready = grow(packedFewSize(rows, linear.inputs, linear.weight));
+  packFew(rows, linear.inputs, left, linear.weight, ready);
   forEachSpan(linear.outputs, span, [&](int64_t from, int64_t to) {
     fewRowsProduct(rows, linear.outputs, linear.inputs, ready, linear.weight, from, to, y);
     finish(from, to);
@@ -117,6 +130,11 @@ class Step {
         return refuse("position " + std::to_string(position[r]) + " is outside [0, " + std::to_string(reach) + ")");
       if (at[3 * r] < 0 || at[3 * r] >= keys_) return refuse("slot " + std::to_string(at[3 * r]) + " is outside the cache");
     }
+    if (isPacked(head) && !fitsPanels(head, hidden_, rowsOf(embeddings))) return refuse("the packed head has another size");
+    for (int64_t i = 0; i < layers_; i++)
+      for (const auto& [slot, inputs, outputs] : moduleSizes(i))
+        if (isPacked(layer(i, slot)) && !fitsPanels(layer(i, slot), inputs, outputs))
+          return refuse("a packed weight of layer " + std::to_string(i) + " has another size");
     return true;
   }
 
@@ -130,10 +148,11 @@ class Step {
     }
     float* y = room(normed_, rows_ * hidden_);
     normRows(x, y, floats(normWeight), has(normBias) ? floats(normBias) : nullptr);
-    const int64_t vocabulary = rowsOf(head);
+    const int64_t vocabulary = isPacked(head) ? rowsOf(embeddings) : rowsOf(head);
     float* logits = call_.output(0, {rows_, vocabulary});
     if (!call_.ok()) return;
-    applyLinear(y, rows_, {matrixAt(head, hidden_, true), nullptr, hidden_, vocabulary}, logits, packed_, [](int64_t, int64_t) {});
+    const Linear last{matrixAt(head, hidden_, true), nullptr, hidden_, vocabulary, isPacked(head) ? floats(head) : nullptr};
+    applyLinear(y, rows_, last, logits, packed_, [](int64_t, int64_t) {});
   }
 
  private:
@@ -150,6 +169,27 @@ class Step {
     if (isHalf(input)) return matrix(call_.integers(input + static_cast<int>(tensors_)), columns, transposed, true);
     return matrix(floats(input), columns, transposed);
   }
+  /** Whether a weight was packed beforehand, [panels, inputs, panel's width]. */
+  bool isPacked(int input) const { return call_.rank(input) == 3; }
+  bool fitsPanels(int input, int64_t inputs, int64_t outputs) const {
+    return call_.dim(input, 0) == panelsOf(outputs) && call_.dim(input, 1) == inputs && call_.dim(input, 2) == panelWidth();
+  }
+  struct ModuleSize {
+    LayerSlot slot;
+    int64_t inputs, outputs;
+  };
+  /** What a packed weight, whose last panel is filled up, does not say of itself. */
+  std::array<ModuleSize, 7> moduleSizes(int64_t index) const {
+    const bool joint = !has(layer(index, keyWeight));
+    const int64_t wide = isPacked(layer(index, downWeight)) ? call_.dim(layer(index, downWeight), 1) : -1;
+    return {{{queryWeight, hidden_, joint ? width_ + 2 * kvWidth_ : width_},
+             {keyWeight, hidden_, kvWidth_},
+             {valueWeight, hidden_, kvWidth_},
+             {outputWeight, width_, hidden_},
+             {gateWeight, hidden_, wide},
+             {upWeight, hidden_, wide},
+             {downWeight, wide, hidden_}}};
+  }
   bool refuse(const std::string& why) {
     call_.fail("FdivDecoderStep: " + why + ".");
     return false;
@@ -161,8 +201,12 @@ class Step {
 
   Linear linear(int64_t index, int weight, int64_t inputs) const {
     const int at = layer(index, weight);
+    const float* bias = has(at + 1) ? floats(at + 1) : nullptr;
+    if (isPacked(at))
+      for (const auto& module : moduleSizes(index))
+        if (module.slot == weight) return {{}, bias, inputs, module.outputs, floats(at)};
     const int64_t outputs = sizeOf(at) / inputs;
-    return {matrixAt(at, transposed_ ? inputs : outputs, transposed_), has(at + 1) ? floats(at + 1) : nullptr, inputs, outputs};
+    return {matrixAt(at, transposed_ ? inputs : outputs, transposed_), bias, inputs, outputs};
   }
 
   template <typename Number>
@@ -228,11 +272,7 @@ class Step {
       float *rowKeys = keyStore + r * keys_ * kvWidth_, *rowValues = valueStore + r * keys_ * kvWidth_;
       std::memcpy(rowKeys + at[0] * kvWidth_, k + r * kvStep, sizeof(float) * static_cast<size_t>(kvWidth_));
       std::memcpy(rowValues + at[0] * kvWidth_, v + r * kvStep, sizeof(float) * static_cast<size_t>(kvWidth_));
-      float ignored;
-      for (int64_t h = 0; h < heads_; h++) {
-        const int64_t kv = h / shape.groups() * size_;
-        attendOne(shape, at, 0, q + r * qStep + h * size_, rowKeys + kv, rowValues + kv, seen + r * width_ + h * size_, &ignored);
-      }
+      attendRow(shape, at, q + r * qStep, rowKeys, rowValues, seen + r * width_);
     });
     addLinear(linear(index, outputWeight, width_), seen, x);
   }

@@ -65,4 +65,16 @@ inline void store(float* to, const typename VectorOf<lanes>::Type& vector) {
   std::memcpy(to, &vector, sizeof vector);
 }
 
+/** The sum of a vector's numbers, by halves. */
+template <int lanes>
+inline float laneSum(const typename VectorOf<lanes>::Type& vector) {
+  if constexpr (lanes == 4) {
+    return (vector[0] + vector[2]) + (vector[1] + vector[3]);
+  } else {
+    typename VectorOf<lanes / 2>::Type halves[2];
+    std::memcpy(halves, &vector, sizeof vector);
+    return laneSum<lanes / 2>(halves[0] + halves[1]);
+  }
+}
+
 }  // namespace fdiv_ops

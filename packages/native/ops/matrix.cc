@@ -50,6 +50,18 @@ const Signature halfKeptSignature{"FdivHalfProductKept",
                                   {"transpose_a: bool", "transpose_b: bool", "kind: int"}};
 void halfKept(Call& call) { productOf(call, true, true); }
 
+/** A weight packed for a decoding step: [panels, inputs, panel's width]. */
+const Signature panelsSignature{"FdivPanels", {"weight: float"}, {"panels: float"}, {"transposed: bool"}};
+void panels(Call& call) {
+  const bool transposed = call.attributes.flag(0);
+  const int64_t rows = call.dim(0, 0), columns = call.dim(0, 1), n = transposed ? rows : columns, k = transposed ? columns : rows;
+  float* out = call.output(0, {panelsOf(n), k, panelWidth()});
+  if (!call.ok()) return;
+  const Matrix weight = matrix(call.floats(0), columns, transposed);
+  forEachSpan(panelsOf(n), rowsPerTask(k * panelWidth()),
+              [&](int64_t from, int64_t to) { packPanels(n, k, weight, from, to, out); });
+}
+
 void widenRow(const Half* from, float* to, int64_t count) {
 #pragma omp simd
   for (int64_t i = 0; i < count; i++) to[i] = widened(from[i]);
@@ -87,6 +99,7 @@ void gather(Call& call) {
 std::string registerMatrixOperations() {
   return Operation<productSignature, plain>::registered() + Operation<keptSignature, kept>::registered() +
          Operation<halfSignature, halfPlain>::registered() + Operation<halfKeptSignature, halfKept>::registered() +
+         Operation<panelsSignature, panels>::registered() +
          Operation<widenSignature, widen>::registered() + Operation<gatherSignature, gather>::registered();
 }
 

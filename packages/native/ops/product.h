@@ -50,4 +50,18 @@ int64_t packedFewSize(int64_t m, int64_t k, const Matrix& b);
 /** Copies the m ≤ fewRows rows of a in the order in which `fewRowsProduct` reads them. */
 void packFew(int64_t m, int64_t k, const Matrix& a, const Matrix& b, float* packed);
 
+/**
+ * A weight packed once for many products of few rows: panels of so many columns as a vector holds, element (k, j) of one at
+ * k·panelWidth + j, panels one behind the other, the last filled up with zeros. [panelsOf(n), k, panelWidth()]
+ */
+int64_t panelsOf(int64_t n);
+int64_t panelWidth();
+/** Fills panels [first, last) of b [k, n]. */
+void packPanels(int64_t n, int64_t k, const Matrix& b, int64_t first, int64_t last, float* to);
+/** Copies rows of a [m, k] into m·k numbers in the order in which `panelsProduct` reads them. */
+void packForPanels(int64_t m, int64_t k, const float* a, float* packed);
+/** Columns [from, to) of a product with such a weight, on this thread; `from` is where a panel starts. */
+void panelsProduct(int64_t m, int64_t n, int64_t k, const float* packed, const float* panels, int64_t from, int64_t to,
+                   float* c);
+
 }  // namespace fdiv_ops

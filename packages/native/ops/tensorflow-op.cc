@@ -27,6 +27,8 @@ int64_t Call::size(int input) const { return TF_TensorElementCount(inputs_[input
 
 int64_t Call::dim(int input, int axis) const { return TF_Dim(inputs_[input], axis); }
 
+int Call::rank(int input) const { return TF_NumDims(inputs_[input]); }
+
 std::vector<int64_t> Call::shape(int input) const {
   std::vector<int64_t> dims(TF_NumDims(inputs_[input]));
   for (size_t axis = 0; axis < dims.size(); axis++) dims[axis] = dim(input, static_cast<int>(axis));

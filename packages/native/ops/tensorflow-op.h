@@ -33,6 +33,7 @@ class Call {
   float* changed(int input) const { return static_cast<float*>(data(input)); }
   int64_t size(int input) const;
   int64_t dim(int input, int axis) const;
+  int rank(int input) const;
   int inputs() const { return static_cast<int>(inputs_.size()); }
   std::vector<int64_t> shape(int input) const;
   /** Allocates an output of float32. */

@@ -7,10 +7,11 @@ import { checkIndices } from "./index-check.ts";
 import { defineKernel, hasFastKernel } from "./kernel.ts";
 import { layerNorm } from "./layer-norm.ts";
 import { linear } from "./linear.ts";
+import { fromPanels } from "./packed-decoder.ts";
 import { rmsNorm } from "./rms-norm.ts";
 import { rotary } from "./rotary.ts";
 
-/** A linear module's weight and bias. */
+/** A linear module's weight, possibly in panels, and bias. */
 export interface DecoderLinear {
   weight: tf.Tensor;
   bias?: tf.Tensor | undefined;
@@ -131,13 +132,21 @@ export const decoderStepKernel = defineKernel<Slots, DecoderAttributes>({
       const [weight, bias] = [inputs[`${name}.weight`]!, inputs[`${name}.bias`]];
       return bias ? layerNorm(x, weight, bias, epsilon) : rmsNorm(x, weight, epsilon);
     };
-    const project = (x: tf.Tensor, name: string, kind: Activation = "none"): tf.Tensor => {
-      const bias = inputs[`${name}.bias`];
-      return linear(x, inputs[`${name}.weight`]!, {
-        transposeWeight,
-        activation: kind,
-        ...(bias && { bias }),
+    const multiplied = (
+      x: tf.Tensor,
+      weight: tf.Tensor,
+      transposed: boolean,
+      options: { bias?: tf.Tensor; activation?: Activation } = {},
+    ): tf.Tensor => {
+      const isPacked = weight.rank === 3;
+      return linear(x, isPacked ? fromPanels(weight) : weight, {
+        transposeWeight: transposed && !isPacked,
+        ...options,
       });
+    };
+    const project = (x: tf.Tensor, name: string, activation: Activation = "none"): tf.Tensor => {
+      const bias = inputs[`${name}.bias`];
+      return multiplied(x, inputs[`${name}.weight`]!, transposeWeight, { activation, ...(bias && { bias }) });
     };
     const turned = (x: tf.Tensor, count: number): tf.Tensor =>
       cos && sin ? rotary(x, cos, sin, tf.reshape(positions!, [rows, 1]), { heads: count }) : x;
@@ -162,7 +171,7 @@ export const decoderStepKernel = defineKernel<Slots, DecoderAttributes>({
         : project(between, `${i}.up`, activation);
       x = tf.add(x, project(wide, `${i}.down`));
     }
-    return linear(normed(x, "norm"), inputs.head!);
+    return multiplied(normed(x, "norm"), inputs.head!, true);
   },
 });
 
@@ -173,21 +182,14 @@ const split = (x: tf.Tensor, width: number): tf.Tensor[] =>
 /** Whether the backend computes a whole step as one; elsewhere layer by layer is as fast. */
 export const decodesAsOne = (): boolean => hasFastKernel("FdivDecoderStep");
 
-/**
- * Reads one more token a row through a decoder's cache, not differentiable.
- *
- * @returns the logits after it [R, V]
- * @throws when an id or a position is outside its table
- */
-export function decoderStep(decoder: Decoder, { ids, positions, layout }: DecoderTokens): tf.Tensor2D {
+/** What the kernel takes of a decoder, gathered once: a step is short enough for that to show. */
+const known = new WeakMap<Decoder, { slots: Slots; attributes: DecoderAttributes }>();
+
+function gathered(decoder: Decoder): { slots: Slots; attributes: DecoderAttributes } {
+  const before = known.get(decoder);
+  if (before) return before;
   const { heads, kvHeads, epsilon, activation, transposeWeight, layers } = decoder;
-  checkIndices("decoderStep", "ids", ids, decoder.embedding.shape[0]!);
-  const places = decoder.positionEmbedding ?? decoder.rotary?.cos;
-  if (places) checkIndices("decoderStep", "positions", positions, places.shape[0]!);
   const slots: Slots = {
-    ids,
-    positions,
-    layout,
     embedding: decoder.embedding,
     positionEmbedding: decoder.positionEmbedding,
     cos: decoder.rotary?.cos,
@@ -207,5 +209,20 @@ export function decoderStep(decoder: Decoder, { ids, positions, layout }: Decode
     scales: layers.map(({ scale }) => scale),
     windows: layers.map(({ window }) => window),
   };
-  return decoderStepKernel(slots, attributes)[0] as tf.Tensor2D;
+  known.set(decoder, { slots, attributes });
+  return { slots, attributes };
+}
+
+/**
+ * Reads one more token a row through a decoder's cache, not differentiable. A decoder must not be changed once it has been read.
+ *
+ * @returns the logits after it [R, V]
+ * @throws when an id or a position is outside its table
+ */
+export function decoderStep(decoder: Decoder, { ids, positions, layout }: DecoderTokens): tf.Tensor2D {
+  checkIndices("decoderStep", "ids", ids, decoder.embedding.shape[0]!);
+  const places = decoder.positionEmbedding ?? decoder.rotary?.cos;
+  if (places) checkIndices("decoderStep", "positions", positions, places.shape[0]!);
+  const { slots, attributes } = gathered(decoder);
+  return decoderStepKernel({ ids, positions, layout, ...slots }, attributes)[0] as tf.Tensor2D;
 }

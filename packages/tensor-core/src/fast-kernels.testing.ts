@@ -17,6 +17,7 @@ import { layerNormGradKernel, layerNormKernel } from "./layer-norm.ts";
 import { linearKernel, linearNoBiasKernel } from "./linear.ts";
 import { logSoftmaxGradKernel, logSoftmaxKernel } from "./log-softmax.ts";
 import { matMulKernel } from "./mat-mul.ts";
+import { packDecoder } from "./packed-decoder.ts";
 import { random } from "./random.ts";
 import { rmsNormGradKernel, rmsNormKernel } from "./rms-norm.ts";
 import { rotaryKernel } from "./rotary.ts";
@@ -396,8 +397,17 @@ export function fastKernelsAgree(): void {
   });
 
   it.each(
-    ["gpt2", "llama", "llama, biases, a window", "gpt2, bfloat16", "llama, bfloat16"].flatMap((kind) => [
-      [kind, 7, 10],
+    [
+      "gpt2",
+      "llama",
+      "llama, biases, a window",
+      "gpt2, bfloat16",
+      "llama, bfloat16",
+      "gpt2, packed",
+      "llama, packed",
+    ].flatMap((kind) => [
+      [kind, 5, 10],
+      [kind, 7, 16],
       [kind, 16, 12],
       [kind, 70, 8],
     ]) as [string, number, number][],
@@ -473,7 +483,11 @@ export function fastKernelsAgree(): void {
         ...shared,
         layers: parts.map((part, i) => ({ ...part, keys: own[2 * i]!, values: own[2 * i + 1]! })),
       };
-      return [decoderStep(decoder, tokens), ...own];
+      // The twin's panels are others than the backend's, and so are their numbers' places.
+      const { decoder: read } = kind.includes("packed")
+        ? packDecoder(decoder, { rows, steps: 64 })
+        : { decoder };
+      return [decoderStep(read, tokens), ...own];
     }, 1e-5);
   });
 

@@ -39,6 +39,7 @@ export { type LinearOptions, linear } from "./linear.ts";
 export { logSoftmax } from "./log-softmax.ts";
 export { type MatMulOptions, matMul } from "./mat-mul.ts";
 export { log1mExp, log1p, logSigmoid, logSumExp, softplus } from "./numerics.ts";
+export { type PackedDecoder, packDecoder } from "./packed-decoder.ts";
 export { pairwiseDistance } from "./pairwise-distance.ts";
 export {
   copyParameters,

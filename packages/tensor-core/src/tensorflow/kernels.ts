@@ -132,6 +132,11 @@ const direct: Record<
     outputs: 3,
     attributes: ({ groups }) => ({ groups: { int: groups } }),
   },
+  FdivPanels: {
+    inputs: ["weight"],
+    outputs: 1,
+    attributes: ({ transposed }) => ({ transposed: { bool: transposed } }),
+  },
   FdivSumRows: { inputs: ["x"], outputs: 1 },
   FdivSoftmax: { inputs: ["x"], outputs: 1 },
   FdivSoftmaxGrad: { inputs: ["dy", "y"], outputs: 1 },
