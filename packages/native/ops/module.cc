@@ -13,7 +13,7 @@ NAPI_MODULE_INIT() {
                                      fdiv_ops::registerDecoderOperations() + fdiv_ops::registerMatrixOperations() +
                                      fdiv_ops::registerTransportOperations() +
                                      fdiv_ops::registerTransportGradientOperations() +
-                                     fdiv_ops::registerPairwiseOperations();
+                                     fdiv_ops::registerPairwiseOperations() + fdiv_ops::registerConvolutionOperations();
   if (!problem.empty()) {
     napi_throw_error(env, nullptr, problem.c_str());
     return exports;

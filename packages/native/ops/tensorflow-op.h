@@ -90,5 +90,6 @@ std::string registerMatrixOperations();
 std::string registerTransportOperations();
 std::string registerTransportGradientOperations();
 std::string registerPairwiseOperations();
+std::string registerConvolutionOperations();
 
 }  // namespace fdiv_ops

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { gatherRows } from "./embedding.ts";
 import { columnsImageKernel, imageColumnsKernel, type Window, windowedSize } from "./image-columns.ts";
-import { lazyGradient } from "./kernel.ts";
+import { defineKernel, hasFastKernel, lazyGradient } from "./kernel.ts";
 import { linearKernel, linearNoBiasKernel } from "./linear.ts";
 import { product } from "./mat-mul.ts";
 import { checkRank, checkShape, printShape } from "./shape-check.ts";
@@ -30,6 +30,27 @@ const columnsOf = (x: tf.Tensor, window: Window): tf.Tensor =>
   isPointwise(window) ? tf.reshape(x, [-1, x.shape[3]!]) : imageColumnsKernel({ x }, window)[0]!;
 
 const linearAttributes = { transposeWeight: true, activation: "none", keepPreactivation: false } as const;
+
+/** FdivConv2d: x [B, H, W, C] under a window of weights [out, in, kh, kw], and the bias. */
+export const conv2dKernel = defineKernel<
+  { x: tf.Tensor; weight: tf.Tensor; bias?: tf.Tensor | undefined },
+  Window
+>({ name: "FdivConv2d", generic: ({ x, weight, bias }, window) => forward(x, weight, bias, window) });
+
+/** FdivConv2dInputGrad: dx of that. */
+export const conv2dInputGradKernel = defineKernel<
+  { dy: tf.Tensor; weight: tf.Tensor },
+  Window & { shape: Images }
+>({
+  name: "FdivConv2dInputGrad",
+  generic: ({ dy, weight }, { shape, ...window }) => inputGradient(dy, weight, shape, window),
+});
+
+/** FdivConv2dWeightGrad: dweight [out, in, kh, kw] of that. */
+export const conv2dWeightGradKernel = defineKernel<{ dy: tf.Tensor; x: tf.Tensor }, Window>({
+  name: "FdivConv2dWeightGrad",
+  generic: ({ dy, x }, window) => weightGradient(dy, x, window),
+});
 
 function forward(x: tf.Tensor, weight: tf.Tensor, bias: tf.Tensor | undefined, window: Window): tf.Tensor {
   const columns = columnsOf(x, window);
@@ -74,8 +95,9 @@ function inputGradient(dy: tf.Tensor, weight: tf.Tensor, shape: Images, window: 
 }
 
 /** dweight [out, in, kh, kw] from dy's rows and x's columns. */
-function weightGradient(dy: tf.Tensor, x: tf.Tensor, weightShape: Images, window: Window): tf.Tensor {
-  const [out, channels, height, width] = weightShape;
+function weightGradient(dy: tf.Tensor, x: tf.Tensor, window: Window): tf.Tensor {
+  const [height, width] = window.kernel;
+  const [out, channels] = [dy.shape[3]!, x.shape[3]!];
   // The longer side first: it is what a product is cut into tasks by.
   const matrix = product(columnsOf(x, window), tf.reshape(dy, [-1, out]), true, false);
   return tf.transpose(tf.reshape(matrix, [height, width, channels, out]), [3, 2, 0, 1]);
@@ -109,8 +131,8 @@ function stockConvolution(
 /**
  * The convolution of images with filters in PyTorch's layout, cross-correlation as everywhere in the field.
  *
- * On wasm it is a product of the image's columns with the filters (im2col): TensorFlow.js has no gradient for filters there, and its own convolution packs
- * filters once, so that it goes on with old ones after an optimiser has changed them in place.
+ * On `tensorflow` it is an operation of our own. On wasm it is a product of the image's columns with the filters (im2col): TensorFlow.js has no gradient for filters
+ * there, and its own convolution packs filters once, so that it goes on with old ones after an optimiser has changed them in place.
  *
  * @param x [batch, height, width, in]
  * @param weight [out, in, kernel height, kernel width]
@@ -137,16 +159,17 @@ export function conv2d(x: tf.Tensor, weight: tf.Tensor, options: Conv2dOptions =
     throw new Error(
       `conv2d: x ${printShape(x.shape)} is smaller than the filters of weight ${printShape(weight.shape)}.`,
     );
-  if (tf.getBackend() !== "wasm") return stockConvolution(x, weight, bias, window);
+  if (tf.getBackend() !== "wasm" && !hasFastKernel("FdivConv2d"))
+    return stockConvolution(x, weight, bias, window);
   return lazyGradient(
     { x, weight, ...(bias && { bias }) },
     (save) => {
       save([x, weight]);
-      return forward(x, weight, bias, window);
+      return conv2dKernel({ x, weight, bias }, window)[0]!;
     },
     (dy, [savedX, savedWeight]) => ({
-      x: () => inputGradient(dy, savedWeight!, shape, window),
-      weight: () => weightGradient(dy, savedX!, weightShape, window),
+      x: () => conv2dInputGradKernel({ dy, weight: savedWeight! }, { ...window, shape })[0]!,
+      weight: () => conv2dWeightGradKernel({ dy, x: savedX! }, window)[0]!,
       bias: () => sumRowsKernel({ x: tf.reshape(dy, [-1, weightShape[0]]) }, {})[0]!,
     }),
   );

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type DecoderAttributes, decoderSlots } from "../decoder-step.ts";
 import { isHalfWeight } from "../half-weights.ts";
+import type { Window } from "../image-columns.ts";
 import { nothing, type Operations } from "./backend.ts";
 import { transportImplementations } from "./transport.ts";
 
@@ -108,6 +109,14 @@ const attentionAttributes = ({ heads, kvHeads, scale, window }: Record<string, n
 
 const epsilonOf = ({ epsilon }: Record<string, number>) => ({ epsilon: { float: epsilon! } });
 
+const windowAttributes = ({ stride, padding: [top, bottom, left, right] }: Window) => ({
+  stride: { int: stride },
+  top: { int: top },
+  bottom: { int: bottom },
+  left: { int: left },
+  right: { int: right },
+});
+
 /** Kernels whose computation is one operation of the same name, by the order of its inputs and the number of its outputs. */
 const direct: Record<
   string,
@@ -175,6 +184,15 @@ const direct: Record<
   },
 };
 
+const conv2dInputGrad: Implementation = (ops, { dy, weight }, attributes) => {
+  const { shape, ...window } = attributes as Window & { shape: readonly number[] };
+  return ops.run("FdivConv2dInputGrad", [dy!, weight!], 1, {
+    ...windowAttributes(window),
+    height: { int: shape[1]! },
+    width: { int: shape[2]! },
+  });
+};
+
 /** The kernels that are made of more than one operation, or that have other names. */
 const composed: Record<string, Implementation> = {
   FdivMatMul: (ops, { a, b }, { transposeA, transposeB }) => [ops.product(a!, b!, transposeA, transposeB)],
@@ -192,6 +210,18 @@ const composed: Record<string, Implementation> = {
   FdivCrossEntropyGrad: (ops, { dnll, logits, targets, logSumExp }) =>
     ops.run("FdivPickLogProbGrad", [dnll!, logits!, targets!, logSumExp!], 1, { sign: { float: -1 } }),
   FdivDecoderStep: decoderStep,
+  FdivConv2d: (ops, { x, weight, bias }, window) =>
+    ops.run("FdivConv2d", [x!, weight!, bias ?? nothing()], 1, windowAttributes(window as Window)),
+  FdivConv2dInputGrad: conv2dInputGrad,
+  FdivConv2dWeightGrad: (ops, { dy, x }, attributes) => {
+    const window = attributes as Window;
+    const [height, width] = window.kernel;
+    return ops.run("FdivConv2dWeightGrad", [dy!, x!], 1, {
+      ...windowAttributes(window),
+      height: { int: height },
+      width: { int: width },
+    });
+  },
   FdivAdamW(ops, { parameter, gradient, m, v }, attributes) {
     const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2, gradientScale } =
       attributes;
