@@ -1,18 +1,13 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Size } from "../base-model.ts";
+import { divergenceFindings, efficiencyFindings } from "../dpo/findings.ts";
 import type { Method } from "../dpo/method.ts";
 import { methodsPage, methodsTable, rewardsAt } from "../dpo/methods-report.ts";
 import { preferenceMethods } from "../dpo/preference-methods.ts";
-import { markdownTable, shown } from "../figures.ts";
-import {
-  efficiencyFindings,
-  type Finding,
-  methodFindings,
-  order,
-  targetFindings,
-  verdict,
-} from "./findings.ts";
+import { markdownTable } from "../figures.ts";
+import { findingsTable } from "../findings.ts";
+import { order, targetFindings } from "./findings.ts";
 import { taskNames, taskOf } from "./target-tasks.ts";
 import { approachTargets, type TargetsRow } from "./targets.ts";
 import { targetsPage, targetsTable } from "./targets-report.ts";
@@ -30,12 +25,6 @@ export interface FDpgSettings {
   samplesPerStep: number;
   evaluationSamples: number;
 }
-
-const findingsTable = (findings: readonly Finding[]): string =>
-  markdownTable(
-    ["claim", "difference", ""],
-    findings.map((finding) => [finding.claim, shown(finding.difference), verdict(finding)]),
-  );
 
 /** One sweep of targets with its page written, and its part of the results. Sweeps of one task share their folder, and so the runs that both have. */
 async function targetsPart(
@@ -90,7 +79,10 @@ async function methodsPart(settings: FDpgSettings): Promise<string> {
   });
   await writeFile(join(output, "methods.html"), methodsPage(`Base model ${settings.size}.`, rows, reference));
   const findings = [
-    ...methodFindings(rows, betas[0]!),
+    ...divergenceFindings(
+      rows.filter(({ method }) => method === "f-DPO"),
+      betas[0]!,
+    ),
     ...[0.5, 1].flatMap((kl) =>
       efficiencyFindings(rows, (name, at) => rewardsAt(rows, reference, name, at), kl),
     ),

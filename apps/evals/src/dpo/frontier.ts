@@ -9,10 +9,10 @@ import {
   evaluateAligned,
   openSession,
 } from "@fdiv/cli";
-import { meanInterval } from "@fdiv/metrics";
 import { renderReport } from "@fdiv/report";
 import { readRun } from "@fdiv/report/node";
 import { writeDurably } from "@fdiv/trainer/node";
+import { type Figures, overSeeds } from "../figures.ts";
 
 export interface FrontierOptions {
   /** The folder that `fdiv demo` made: its base model, pairs and prompts are the setting. */
@@ -25,16 +25,16 @@ export interface FrontierOptions {
   epochs: number;
 }
 
-/** One point of the frontier: means over seeds, with their intervals. */
+/** One point of the frontier: means over seeds with their intervals, and what each seed says. */
 export interface FrontierPoint {
   divergence: string;
   beta: number;
-  reward: { value: number; low: number; high: number };
-  klToReference: { value: number; low: number; high: number };
-  entropy: { value: number; low: number; high: number };
-  distinct2: { value: number; low: number; high: number };
-  accuracy: { value: number; low: number; high: number };
+  figures: Figures;
+  bySeed: Record<string, number>[];
 }
+
+/** The figures of a point, in the order of the table. */
+export const frontierFigures = ["reward", "klToReference", "entropy", "distinct2", "accuracy"] as const;
 
 /** A run that is there already counts only if it was made by the same settings. */
 async function checkSame(run: string, config: object): Promise<void> {
@@ -86,16 +86,10 @@ export async function frontier(options: FrontierOptions): Promise<FrontierPoint[
           }
           rows.push(JSON.parse(await readFile(file, "utf8")) as EvaluationRow);
         }
-        const over = (pick: (row: EvaluationRow) => number) => meanInterval(rows.map(pick));
-        points.push({
-          divergence,
-          beta,
-          reward: over((row) => row.reward),
-          klToReference: over((row) => row.klToReference),
-          entropy: over((row) => row.entropy),
-          distinct2: over((row) => row.distinct2),
-          accuracy: over((row) => row.accuracy),
-        });
+        const bySeed = rows.map((row) =>
+          Object.fromEntries(frontierFigures.map((name): [string, number] => [name, row[name]])),
+        );
+        points.push({ divergence, beta, figures: overSeeds(bySeed), bySeed });
       }
   } finally {
     session.close();

@@ -1,6 +1,9 @@
 import { parseArgs } from "node:util";
 import { list, number, numbers } from "../arguments.ts";
-import { frontier } from "../dpo/frontier.ts";
+import { divergenceFindings } from "../dpo/findings.ts";
+import { frontier, frontierFigures } from "../dpo/frontier.ts";
+import { markdownTable, shown } from "../figures.ts";
+import { findingsTable } from "../findings.ts";
 
 export const usage = "--demo FOLDER [--divergences a,b] [--betas 0.1,0.3] [--seeds 1,2,3] [--output FOLDER]";
 
@@ -17,26 +20,28 @@ export async function run(args: string[]): Promise<void> {
       epochs: { type: "string", default: "2" },
     },
   });
+  const betas = numbers("betas", values.betas);
   const points = await frontier({
     demo: values.demo,
     output: values.output,
     divergences: list(values.divergences),
-    betas: numbers("betas", values.betas),
+    betas,
     seeds: numbers("seeds", values.seeds),
     learningRate: number("learning-rate", values["learning-rate"]),
     epochs: number("epochs", values.epochs),
   });
-  const shown = ({ value, low, high }: { value: number; low: number; high: number }) =>
-    `${value.toFixed(3)} ± ${((high - low) / 2).toFixed(3)}`;
-  console.log(
-    "divergence | β | reward | KL(π‖ref) | entropy | distinct-2 | held-out accuracy\n---|---|---|---|---|---|---",
+  const header = ["divergence", "β", "reward", "KL(π‖ref)", "entropy", "distinct-2", "held-out accuracy"];
+  const table = markdownTable(
+    header,
+    points.map(({ divergence, beta, figures }) => [
+      divergence,
+      String(beta),
+      ...frontierFigures.map((name) => shown(figures[name])),
+    ]),
   );
-  for (const point of points)
-    console.log(
-      [
-        point.divergence,
-        point.beta,
-        ...[point.reward, point.klToReference, point.entropy, point.distinct2, point.accuracy].map(shown),
-      ].join(" | "),
-    );
+  const claims = betas.map(
+    (beta) =>
+      `At β ${beta}, by the differences of each seed:\n\n${findingsTable(divergenceFindings(points, beta))}`,
+  );
+  console.log([table, ...claims].join("\n\n"));
 }
