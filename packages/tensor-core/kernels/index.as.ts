@@ -3,6 +3,7 @@ import { attention, attentionGrad } from "./attention.as";
 import { drawTokens } from "./draw.as";
 import { gemmColumns, gemmDots, gemmRows, packPanel } from "./gemm.as";
 import { widen } from "./half.as";
+import { columnsImage, groupNorm, groupNormGrad, imageColumns } from "./images.as";
 import { adamW, squares } from "./optimiser.as";
 import { pairwiseDistance, pairwiseL1Grad } from "./pairwise.as";
 import {
@@ -62,6 +63,10 @@ function execute(kernel: i32, args: usize, task: i32, worker: i32): void {
     case 31: widen(args, task); break;
     case 32: drawTokens(args, task, worker); break;
     case 33: addSpan(args, task); break;
+    case 34: imageColumns(args, task); break;
+    case 35: columnsImage(args, task); break;
+    case 36: groupNorm(args, task, worker); break;
+    case 37: groupNormGrad(args, task, worker); break;
   }
 }
 

@@ -13,6 +13,7 @@ import { drawsTokens, drawTokens } from "./draw-tokens.ts";
 import { embeddingKernel, scatterAddKernel } from "./embedding.ts";
 import { groupNormGradKernel, groupNormKernel } from "./group-norm.ts";
 import { computesWithHalfWeights, floatWeight, halfWeight } from "./half-weights.ts";
+import { columnsImageKernel, imageColumnsKernel } from "./image-columns.ts";
 import { withGenericKernels } from "./kernel.ts";
 import { layerNormGradKernel, layerNormKernel } from "./layer-norm.ts";
 import { linearKernel, linearNoBiasKernel } from "./linear.ts";
@@ -519,6 +520,9 @@ export function fastKernelsAgree(): void {
       const dy = normal(...conv2dKernel({ x, weight }, window)[0]!.shape);
       agree(() => conv2dInputGradKernel({ dy, weight }, { ...window, shape }), 5e-6);
       agree(() => conv2dWeightGradKernel({ dy, x }, window), 1e-5);
+      const columns = imageColumnsKernel({ x }, window)[0]!;
+      agree(() => imageColumnsKernel({ x }, window), 1e-9);
+      agree(() => columnsImageKernel({ columns }, { ...window, shape }));
     },
   );
 

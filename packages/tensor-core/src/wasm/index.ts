@@ -2,6 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { hasFastKernel, implementKernel } from "../kernel.ts";
 import { attentionFits, attentionKernels } from "./attention.ts";
 import { decoderFits, decoderKernels } from "./decoder.ts";
+import { imageKernels } from "./images.ts";
 import type { Implementations } from "./implementations.ts";
 import { linearAlgebra } from "./linear-algebra.ts";
 import { type KernelModule, openKernelModule, type StartHelpers, type WasmBackend } from "./module.ts";
@@ -16,6 +17,7 @@ const implementations: Implementations = {
   ...rowKernels,
   ...transportKernels,
   ...decoderKernels,
+  ...imageKernels,
 };
 
 /** What each kernel needs beyond what every tensor has; where it does not hold, its generic twin runs. */

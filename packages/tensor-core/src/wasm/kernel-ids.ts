@@ -34,6 +34,10 @@ export const kernelIds = {
   widen: 31,
   drawTokens: 32,
   add: 33,
+  imageColumns: 34,
+  columnsImage: 35,
+  groupNorm: 36,
+  groupNormGrad: 37,
 } as const;
 
 export type KernelName = keyof typeof kernelIds;

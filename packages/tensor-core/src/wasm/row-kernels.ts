@@ -8,7 +8,7 @@ const rowTasks = (rows: number): number => Math.ceil(rows / blocking.rowSpan);
 const spans = (size: number): number => Math.ceil(size / blocking.span);
 
 /** The sum over rows [N] of what a kernel left in parts [parts, N]. */
-function sumOfParts(module: KernelModule, partial: number, n: number) {
+export function sumOfParts(module: KernelModule, partial: number, n: number) {
   const out = module.output([n]);
   module.run("sumParts", [partial, module.pointer(out), n], 1);
   return out;
