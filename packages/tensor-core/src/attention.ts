@@ -22,7 +22,7 @@ type Biased = { bias?: tf.Tensor };
 const finiteOrZero = (x: tf.Tensor): tf.Tensor => tf.where(tf.isFinite(x), x, tf.zerosLike(x));
 
 /** [B, T, kvHeads·groups·D] as [B·kvHeads, groups·T, D]: the queries that share a key head below each other. */
-function byKeyHead(x: tf.Tensor, kvHeads: number, groups: number): tf.Tensor {
+export function byKeyHead(x: tf.Tensor, kvHeads: number, groups: number): tf.Tensor {
   const [batch, time, width] = x.shape as [number, number, number];
   const size = width / (kvHeads * groups);
   const split = tf.reshape(x, [batch, time, kvHeads * groups, size]);
@@ -30,20 +30,21 @@ function byKeyHead(x: tf.Tensor, kvHeads: number, groups: number): tf.Tensor {
 }
 
 /** The inverse of byKeyHead. */
-function byToken(x: tf.Tensor, batch: number, time: number, heads: number): tf.Tensor {
+export function byToken(x: tf.Tensor, batch: number, time: number, heads: number): tf.Tensor {
   const size = x.shape[2]!;
   const split = tf.reshape(x, [batch, heads, time, size]);
   return tf.reshape(tf.transpose(split, [0, 2, 1, 3]), [batch, time, heads * size]);
 }
 
-/** scale·q·k with the bias and −∞ where masked [B, heads, T, S]. */
-function maskedScores(
+/** scale·q·k with the bias and −∞ where masked [B, heads, T, S], from the products q·kᵀ of `byKeyHead`. */
+export function maskedScores(
   { q, k, layout, bias }: Omit<AttentionInputs, "v"> & Biased,
   { heads, kvHeads, scale, window }: AttentionAttributes,
+  multiply = (a: tf.Tensor, b: tf.Tensor) => stockMatMul(a, b, false, true),
 ): tf.Tensor {
   const [batch, time] = q.shape as [number, number];
   const keys = k.shape[1]!;
-  const raw = stockMatMul(byKeyHead(q, kvHeads, heads / kvHeads), byKeyHead(k, kvHeads, 1), false, true);
+  const raw = multiply(byKeyHead(q, kvHeads, heads / kvHeads), byKeyHead(k, kvHeads, 1));
   const mask = attentionMask(layout, time, keys, window);
   const scores = tf.mul(tf.reshape(raw, [batch, heads, time, keys]), scale);
   return tf.add(bias ? tf.add(scores, bias) : scores, tf.log(mask));

@@ -20,6 +20,8 @@ export {
   decodesAsOne,
 } from "./decoder-step.ts";
 export { drawsTokens, drawTokens } from "./draw-tokens.ts";
+export { dropout, dropoutMask } from "./dropout.ts";
+export { dropoutAttention } from "./dropout-attention.ts";
 export { embedding, gatherRows, segmentSum } from "./embedding.ts";
 export { valueAndGradients } from "./gradients.ts";
 export { groupNorm } from "./group-norm.ts";

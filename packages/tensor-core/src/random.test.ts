@@ -27,6 +27,24 @@ it("is a function of the seed, and continues from a saved state at any point", (
   expect(random(1).uint32(4)).not.toEqual(random("1").uint32(4));
 });
 
+it("gives many words at once as one by one, wherever it stands", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 40 }), (before, count) => {
+      const [many, single] = [random(7), random(7)];
+      many.uint32(before);
+      single.uint32(before);
+      const words = Array.from({ length: count }, () => single.uint32(1)[0]!);
+      expect([...many.uint32(count)]).toEqual(words);
+      expect(many.next()).toBe(single.next());
+    }),
+  );
+  const far = { key: [1, 2] as [number, number], counter: 2 ** 32 - 1, used: 4 };
+  expect([...restoreRandom(far).uint32(8)]).toEqual([
+    ...philox([2 ** 32 - 1, 0, 0, 0], [1, 2]),
+    ...philox([0, 1, 0, 0], [1, 2]),
+  ]);
+});
+
 it("forks streams that depend on the label alone, not on what was drawn", () => {
   const parent = random(5);
   const before = parent.fork("x").uint32(4);

@@ -31,17 +31,52 @@ export interface Random {
   state(): RandomState;
 }
 
-/** ⌊a·b / 2³²⌋ and a·b mod 2³² of unsigned 32-bit integers, by 16-bit halves. */
-function multiply(a: number, b: number): [number, number] {
-  const aLow = a & 0xffff;
-  const aHigh = a >>> 16;
-  const bLow = b & 0xffff;
-  const bHigh = b >>> 16;
-  const low = aLow * bLow;
-  const middle = aHigh * bLow + (low >>> 16);
-  const cross = (middle & 0xffff) + aLow * bHigh;
-  const high = aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(cross / 0x10000);
-  return [high >>> 0, Math.imul(a, b) >>> 0];
+/**
+ * Writes `count` blocks of four words from a block's number on; integers throughout and no array in between, since dropout draws a number
+ * for every number of a layer.
+ */
+function writeBlocks(
+  out: Uint32Array,
+  first: readonly [number, number, number, number],
+  count: number,
+  key0: number,
+  key1: number,
+): void {
+  const [from, upper, third, fourth] = first;
+  for (let block = 0, at = 0; block < count; block++) {
+    const index = from + block;
+    let c0 = index | 0;
+    let c1 = (upper + Math.floor(index / 2 ** 32)) | 0;
+    let c2 = third | 0;
+    let c3 = fourth | 0;
+    let k0 = key0 | 0;
+    let k1 = key1 | 0;
+    for (let round = 0; round < 10; round++) {
+      // The products by 0xd2511f53 and 0xcd9e8d57: their upper words by 16-bit halves, none of whose sums passes 2³².
+      const a = c0 & 0xffff;
+      const b = c0 >>> 16;
+      const ab = (Math.imul(b, 0x1f53) + (Math.imul(a, 0x1f53) >>> 16)) | 0;
+      const ba = (Math.imul(a, 0xd251) + (ab & 0xffff)) | 0;
+      const high0 = (Math.imul(b, 0xd251) + (ab >>> 16) + (ba >>> 16)) | 0;
+      const c = c2 & 0xffff;
+      const d = c2 >>> 16;
+      const cd = (Math.imul(d, 0x8d57) + (Math.imul(c, 0x8d57) >>> 16)) | 0;
+      const dc = (Math.imul(c, 0xcd9e) + (cd & 0xffff)) | 0;
+      const high1 = (Math.imul(d, 0xcd9e) + (cd >>> 16) + (dc >>> 16)) | 0;
+      const low0 = Math.imul(c0, 0xd2511f53);
+      const low1 = Math.imul(c2, 0xcd9e8d57);
+      c0 = high1 ^ c1 ^ k0;
+      c2 = high0 ^ c3 ^ k1;
+      c1 = low1;
+      c3 = low0;
+      k0 = (k0 + 0x9e3779b9) | 0;
+      k1 = (k1 + 0xbb67ae85) | 0;
+    }
+    out[at++] = c0;
+    out[at++] = c1;
+    out[at++] = c2;
+    out[at++] = c3;
+  }
 }
 
 /**
@@ -52,19 +87,9 @@ export function philox(
   counter: readonly [number, number, number, number],
   key: readonly [number, number],
 ): [number, number, number, number] {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
-  for (let round = 0; round < 10; round++) {
-    const [high0, low0] = multiply(0xd2511f53, c0);
-    const [high1, low1] = multiply(0xcd9e8d57, c2);
-    c0 = (high1 ^ c1 ^ k0) >>> 0;
-    c2 = (high0 ^ c3 ^ k1) >>> 0;
-    c1 = low1;
-    c3 = low0;
-    k0 = (k0 + 0x9e3779b9) >>> 0;
-    k1 = (k1 + 0xbb67ae85) >>> 0;
-  }
-  return [c0, c1, c2, c3];
+  const words = new Uint32Array(4);
+  writeBlocks(words, counter, 1, key[0], key[1]);
+  return [words[0]!, words[1]!, words[2]!, words[3]!];
 }
 
 /** Mixes a label into a key: a number or a text, each another stream; numbers and their spelling differ. */
@@ -104,12 +129,13 @@ function checkCount(what: string, count: number): void {
 function generator(key: [number, number], start = 0, startUsed = 4): Random {
   let counter = start;
   let used = startUsed;
-  let block: [number, number, number, number] = [0, 0, 0, 0];
-  const blockAt = (index: number) => philox([index >>> 0, Math.floor(index / 2 ** 32) >>> 0, 0, 0], key);
-  if (used < 4) block = blockAt(counter - 1);
+  const block = new Uint32Array(4);
+  const write = (out: Uint32Array, index: number, blocks: number) =>
+    writeBlocks(out, [index, 0, 0, 0], blocks, key[0], key[1]);
+  if (used < 4) write(block, counter - 1, 1);
   const word = (): number => {
     if (used === 4) {
-      block = blockAt(counter++);
+      write(block, counter++, 1);
       used = 0;
     }
     return block[used++]!;
@@ -131,7 +157,17 @@ function generator(key: [number, number], start = 0, startUsed = 4): Random {
   return {
     uint32(count) {
       checkCount("uint32", count);
-      return Uint32Array.from({ length: count }, word);
+      const out = new Uint32Array(count);
+      let at = 0;
+      while (at < count && used < 4) out[at++] = word();
+      const blocks = (count - at) >>> 2;
+      if (blocks > 0) {
+        write(out.subarray(at), counter, blocks);
+        counter += blocks;
+        at += 4 * blocks;
+      }
+      while (at < count) out[at++] = word();
+      return out;
     },
     uniform(count) {
       checkCount("uniform", count);

@@ -39,6 +39,25 @@ it("covers each epoch once, in another order each time, the same for the same se
   expect(await epoch(source(4), 0)).not.toEqual(first);
 });
 
+it("tells every row's place in its batch, the same however the batch is split", async () => {
+  const placed = (microBatchLength: number) =>
+    shuffledBatches({
+      rows: [3, 1, 4, 1, 5, 9, 2, 6, 5, 3],
+      batchSize: 4,
+      seed: 3,
+      lengthOf: (length) => length,
+      microBatchLength,
+      collate: (rows, { epoch, index, places }) =>
+        rows.map((row, i) => ({ row, epoch, index, place: places[i]! })),
+    });
+  const at = async (limit: number) =>
+    (await placed(limit).batch(1, 2)).flat().sort((a, b) => a.place - b.place);
+  const whole = await at(1000);
+  expect(whole.map(({ place }) => place)).toEqual([0, 1]);
+  expect(whole.every(({ epoch, index }) => epoch === 1 && index === 2)).toBe(true);
+  expect(await at(1)).toEqual(whole);
+});
+
 it("refuses an empty data set", () => {
   expect(() =>
     shuffledBatches({ rows: [], batchSize: 1, seed: 0, lengthOf: () => 1, collate: (r) => r }),

@@ -9,6 +9,15 @@ export interface BatchSource<M> {
   batch(epoch: number, index: number): M[] | Promise<M[]>;
 }
 
+/** Where the rows of a micro-batch stand: what random numbers may be drawn by, so that they depend on neither the split nor what ran before. */
+export interface BatchPlace {
+  epoch: number;
+  /** The batch's number in its epoch. */
+  index: number;
+  /** Of each row, its place in the batch. */
+  places: number[];
+}
+
 export interface ShuffledBatchOptions<R, M> {
   rows: readonly R[];
   /** Rows an optimiser step. */
@@ -18,8 +27,8 @@ export interface ShuffledBatchOptions<R, M> {
   lengthOf(row: R): number;
   /** Most padded length, rows × longest, computed at once; default: the whole batch. A longer row makes a micro-batch alone. */
   microBatchLength?: number;
-  /** Makes a micro-batch of rows. */
-  collate(rows: R[]): M;
+  /** Makes a micro-batch of rows, which are told which step's they are, and each its place in the step's batch, whatever the split. */
+  collate(rows: R[], of: BatchPlace): M;
   /** Whether the last rows of an epoch that fill no batch are left out; they are others each epoch. Default false. */
   dropLast?: boolean;
 }
@@ -45,11 +54,16 @@ export function shuffledBatches<R, M>(options: ShuffledBatchOptions<R, M>): Batc
     stepsPerEpoch,
     batch(epoch, index) {
       const order = orderOf(epoch);
-      const chosen = Array.from(
-        { length: Math.min(size, rows.length - index * size) },
-        (_, i) => rows[order[index * size + i]!]!,
+      const chosen = Array.from({ length: Math.min(size, rows.length - index * size) }, (_, place) => ({
+        row: rows[order[index * size + place]!]!,
+        place,
+      }));
+      return microBatches(chosen, ({ row }) => lengthOf(row), limit).map((group) =>
+        collate(
+          group.map(({ row }) => row),
+          { epoch, index, places: group.map(({ place }) => place) },
+        ),
       );
-      return microBatches(chosen, lengthOf, limit).map(collate);
     },
   };
 }

@@ -1,4 +1,10 @@
-export { type BatchSource, microBatches, type ShuffledBatchOptions, shuffledBatches } from "./batches.ts";
+export {
+  type BatchPlace,
+  type BatchSource,
+  microBatches,
+  type ShuffledBatchOptions,
+  shuffledBatches,
+} from "./batches.ts";
 export { NonFiniteError } from "./non-finite.ts";
 export { type Schedule, type ScheduleOptions, schedule } from "./schedule.ts";
 export {
