@@ -36,25 +36,42 @@ function initialValues(name: string, { shape, initial }: ParameterSpec, seed: nu
   return values.map((value) => value * initial.std);
 }
 
-/** New parameters as their specs say, each drawn from (seed, name) alone. */
+/** How one parameter is held. */
+const heldAs = ({ storage, ...options }: HoldOptions, isFloat32: boolean): HoldOptions =>
+  storage === undefined || isFloat32 ? options : { ...options, storage };
+
+/**
+ * New parameters as their specs say, each drawn from (seed, name) alone.
+ *
+ * @param isFloat32 which are float32 whatever the storage
+ */
 export function initialParameters(
   specs: ReadonlyMap<string, ParameterSpec>,
   { seed, ...options }: { seed: number | string } & HoldOptions,
+  isFloat32: (name: string) => boolean = () => false,
 ): Map<string, tf.Tensor> {
   const parameters = new Map<string, tf.Tensor>();
-  for (const [name, spec] of specs)
-    parameters.set(name, hold(initialValues(name, spec, seed), spec.shape, options));
+  for (const [name, spec] of specs) {
+    const values = initialValues(name, spec, seed);
+    parameters.set(name, hold(values, spec.shape, heldAs(options, isFloat32(name))));
+  }
   return parameters;
 }
 
-/** A checkpoint's tensors in memory, one read at a time; none is left where reading fails. */
+/**
+ * A checkpoint's tensors in memory, one read at a time; none is left where reading fails.
+ *
+ * @param isFloat32 which are float32 whatever the storage
+ */
 export async function readParameters(
   tensors: Iterable<CheckpointTensor>,
   options: HoldOptions,
+  isFloat32: (name: string) => boolean = () => false,
 ): Promise<Map<string, tf.Tensor>> {
   const parameters = new Map<string, tf.Tensor>();
   try {
-    for (const { name, shape, read } of tensors) parameters.set(name, hold(await read(), shape, options));
+    for (const { name, shape, read } of tensors)
+      parameters.set(name, hold(await read(), shape, heldAs(options, isFloat32(name))));
   } catch (error) {
     disposeParameters(parameters);
     throw error;

@@ -53,6 +53,7 @@ export {
   unet2dConfig,
   unet2dConfigFromDiffusers,
 } from "./denoisers/unet2d-config.ts";
+export { type DropoutOptions, withDropout } from "./dropout.ts";
 export { classify, classifyTexts, headLogits, headProbabilities, pool } from "./encoders/classify.ts";
 export { type EmbedOptions, embed, embedTexts } from "./encoders/embed.ts";
 export { bidirectionalLayout, encode } from "./encoders/encode.ts";
@@ -94,15 +95,13 @@ export { encodeLlama2c, openLlama2c } from "./llama2c.ts";
 export { encodeLlama2cTokenizer, parseLlama2cTokenizer } from "./llama2c-tokenizer.ts";
 export {
   addLora,
-  detachLora,
   type Lora,
   type LoraAdapter,
   type LoraConfig,
   type LoraOptions,
-  mergeLora,
-  unmergeLora,
-  withoutAdapter,
 } from "./lora.ts";
+export type { Adaptable } from "./lora-architecture.ts";
+export { detachLora, mergeLora, unmergeLora, withoutAdapter } from "./lora-merge.ts";
 export { attachLora, type LoraFiles, type LoraTensor, loraConfigFrom, loraState } from "./lora-peft.ts";
 export type { Parameterised } from "./parameterised.ts";
 export { copyModel, disposeModel, freeze, trainableParameters, unfreeze } from "./parameterised.ts";

@@ -3,10 +3,18 @@ import { random, valueAndGradients } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type CausalLm, createCausalLm } from "./causal-lm.ts";
-import { addLora, detachLora, mergeLora, unmergeLora, withoutAdapter } from "./lora.ts";
+import { classify } from "./encoders/classify.ts";
+import { createEncoder, type Encoder } from "./encoders/encoder.ts";
+import { encoderBatch } from "./encoders/encoder-batch.ts";
+import { addLora } from "./lora.ts";
+import type { Adaptable } from "./lora-architecture.ts";
+import { detachLora, mergeLora, unmergeLora, withoutAdapter } from "./lora-merge.ts";
 import { attachLora, loraConfigFrom, loraState } from "./lora-peft.ts";
 import { copyModel, disposeModel, trainableParameters } from "./parameterised.ts";
 import { sequenceLogProbs, tokenLogProbs } from "./scoring.ts";
+import { t5Batch } from "./t5/t5-batch.ts";
+import { createT5 } from "./t5/t5-model.ts";
+import { seq2seqLogProbs } from "./t5/t5-scoring.ts";
 import { tinyOptions } from "./testing/tiny-models.testing.ts";
 import { tokenRows } from "./token-rows.ts";
 
@@ -96,6 +104,63 @@ describe.each(["llama", "gpt2"])("%s", (family) => {
   });
 });
 
+describe("encoders and T5", () => {
+  const sizes = { vocabularySize: 32, hiddenSize: 16, layers: 2, heads: 4 };
+  const labels = ["no", "yes"];
+  const encoderLoss = (model: Encoder) => {
+    const batch = encoderBatch([{ ids: [3, 7, 1] }, { ids: [5, 9] }], model.config.padId);
+    return tf.sum(tf.square(classify(model, batch))) as tf.Scalar;
+  };
+  const encoder = (modelType: string) => () => {
+    const head = { task: "classification" as const, labels };
+    const options = { modelType, ...sizes, head, initializerRange: 0.2 };
+    const model = createEncoder(options, { seed: 1 });
+    return { model: model as Adaptable, loss: () => encoderLoss(model) };
+  };
+  const t5 = () => {
+    const model = createT5({ ...sizes, gated: true }, { seed: 1 });
+    const batch = t5Batch([{ input: [3, 7, 1], outputs: [[5, 9, 1], [4]] }], model.config);
+    return { model: model as Adaptable, loss: () => tf.sum(seq2seqLogProbs(model, batch)) as tf.Scalar };
+  };
+
+  it.each([
+    ["bert", encoder("bert"), 8, ["bert.pooler.dense", "classifier"]],
+    ["roberta", encoder("roberta"), 8, ["classifier.dense", "classifier.out_proj"]],
+    ["distilbert", encoder("distilbert"), 8, ["classifier", "pre_classifier"]],
+    ["t5", t5, 24, []],
+  ])("adapts queries and values of %s, and trains its head whole", (_, make, matrices, head) => {
+    const { model, loss } = make();
+    const start = loss().dataSync()[0]!;
+    addLora(model, { rank: 3, seed: 2 });
+    expect(loss().dataSync()[0]!).toBe(start);
+    const names = [...trainableParameters(model).keys()];
+    expect(names.filter((name) => /lora_[AB]/.test(name)).length).toBe(matrices);
+    const whole = names.filter((name) => !/lora_[AB]/.test(name));
+    expect(whole.sort()).toEqual(
+      head.flatMap((module) => ["bias", "weight"].map((kind) => `base_model.model.${module}.${kind}`)),
+    );
+    const grade = (anew: boolean) => {
+      model.gradientCheckpointing = anew;
+      return valueAndGradients(loss, trainableParameters(model)).gradients;
+    };
+    const [plain, anew] = [grade(false), grade(true)];
+    for (const [name, gradient] of plain) {
+      const trains = !name.includes("lora_A");
+      expect((tf.max(tf.abs(gradient)) as tf.Scalar).dataSync()[0]! > 0, name).toBe(trains);
+      expect(gap([...anew.get(name)!.dataSync()], [...gradient.dataSync()]), name).toBeLessThan(1e-5);
+    }
+    disposeModel(model);
+  });
+
+  it("refuses targets and heads that are not there", () => {
+    const { model } = t5();
+    expect(() => addLora(model, { targets: ["relative_attention_bias"] })).toThrow(/the default is q, v/);
+    expect(() => addLora(model, { modulesToSave: ["classifier"] })).toThrow(/can't be trained whole/);
+    expect(() => addLora(model, { dropout: 1 })).toThrow(/dropout must be in \[0, 1\)/);
+    disposeModel(model);
+  });
+});
+
 it("says what does not fit", async () => {
   const model = createCausalLm(tinyOptions.llama!, { seed: 1 });
   expect(() => addLora(model, { targets: ["q_proj", "c_attn"] })).toThrow(/ends in "c_attn".*q_proj, v_proj/);
@@ -112,12 +177,7 @@ it("says what does not fit", async () => {
   expect(() => attachLora(model, { ...state, config: { ...state.config, r: 5 } })).toThrow(
     /expected A \[5, 16\]/,
   );
-  for (const odd of [
-    { bias: "all" },
-    { use_dora: true },
-    { modules_to_save: ["lm_head"] },
-    { peft_type: "IA3" },
-  ])
+  for (const odd of [{ bias: "all" }, { use_dora: true }, { peft_type: "IA3" }])
     expect(() => loraConfigFrom({ ...state.config, ...odd })).toThrow(/not supported/);
   disposeModel(model);
 });

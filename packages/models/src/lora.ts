@@ -1,7 +1,13 @@
-import { floatWeight, matMul, random, weightShape } from "@fdiv/tensor-core";
+import { floatWeight, matMul, random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { CausalLm } from "./causal-lm.ts";
-import { familyOf } from "./families.ts";
+import {
+  type Adaptable,
+  endsIn,
+  isWithin,
+  linearModules,
+  loraArchitecture,
+  wholeParameters,
+} from "./lora-architecture.ts";
 import { freeze } from "./parameterised.ts";
 
 /** The adapter of one linear module: ΔW = scaling·B·A. */
@@ -23,9 +29,13 @@ export interface Lora {
   parameters: Map<string, tf.Variable>;
   /** By module, such as `model.layers.0.self_attn.q_proj`. */
   adapters: Map<string, LoraAdapter>;
+  /** Parameters that are trained whole, by the names of those of the base in whose place they stand. */
+  whole: Map<string, tf.Variable>;
   enabled: boolean;
   /** Whether ΔW has been added to the weights. */
   merged: boolean;
+  /** The base's parameters in whose place those trained whole are, while the adapter is merged. */
+  replaced: Map<string, tf.Tensor>;
 }
 
 export interface LoraConfig {
@@ -35,6 +45,10 @@ export interface LoraConfig {
   targets: string[];
   /** Scales by alpha / √rank rather than alpha / rank. */
   rankStabilised: boolean;
+  /** Share of a module's inputs that its adapter does without, each time anew, while `withDropout` trains. */
+  dropout: number;
+  /** Last components of modules that are trained whole beside the adapter: of an encoder its head, which is a task's own. */
+  modulesToSave: string[];
   /** Path or name of the base model, for the adapter's readers. */
   baseModel?: string;
 }
@@ -44,38 +58,21 @@ export interface LoraOptions extends Partial<LoraConfig> {
   seed?: number | string;
 }
 
-const prefix = "base_model.model.";
-
-export const loraParameterName = (module: string, matrix: "A" | "B"): string =>
-  `${prefix}${module}.lora_${matrix}.weight`;
-
-const literally = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-
-/** The linear modules whose names end in a target, and [out, in] of each. */
-export function targetModules(model: CausalLm, targets: string[]): Map<string, [number, number]> {
-  const family = familyOf(model.config.modelType);
-  const ends = new RegExp(`(^|\\.)(${targets.map(literally).join("|")})$`);
-  const modules = new Map<string, [number, number]>();
-  for (const [name, tensor] of model.parameters) {
-    const shape = weightShape(tensor);
-    if (!name.endsWith(".weight") || shape.length !== 2) continue;
-    const module = name.slice(0, -".weight".length);
-    if (!/\.(layers|h)\.\d+\./.test(module) || !ends.test(module)) continue;
-    const [rows, columns] = shape as [number, number];
-    modules.set(module, family.conv1d ? [columns, rows] : [rows, columns]);
-  }
-  return modules;
-}
-
-function complete(model: CausalLm, options: LoraOptions): LoraConfig {
+function complete(model: Adaptable, options: LoraOptions): LoraConfig {
+  const architecture = loraArchitecture(model);
   const rank = options.rank ?? 8;
-  const { alpha = 2 * rank, rankStabilised = false, baseModel } = options;
-  const targets = options.targets ?? familyOf(model.config.modelType).loraTargets;
+  const { alpha = 2 * rank, rankStabilised = false, dropout = 0, baseModel } = options;
+  const { targets = architecture.targets, modulesToSave = architecture.modulesToSave } = options;
   if (!Number.isInteger(rank) || rank < 1 || rank > 65536)
     throw new RangeError(`LoRA's rank must be a positive integer, got ${rank}`);
   if (!Number.isFinite(alpha)) throw new RangeError(`LoRA's alpha must be finite, got ${alpha}`);
+  if (!(dropout >= 0 && dropout < 1))
+    throw new RangeError(`LoRA's dropout must be in [0, 1), got ${dropout}`);
   if (targets.length === 0) throw new RangeError("LoRA needs at least one target module");
-  return { rank, alpha, targets, rankStabilised, ...(baseModel !== undefined && { baseModel }) };
+  return {
+    ...{ rank, alpha, targets, rankStabilised, dropout, modulesToSave },
+    ...(baseModel !== undefined && { baseModel }),
+  };
 }
 
 /** The values of A and B of one module, and the rank that they have. */
@@ -85,22 +82,33 @@ export interface LoraValues {
   rank: number;
 }
 
+/** What an adapter starts from. */
+export interface LoraStart {
+  config: LoraConfig;
+  modules: Iterable<[string, [number, number]]>;
+  valuesOf(module: string, shape: [number, number]): LoraValues;
+  /** Values of the parameters that are trained whole; the base's own where there are none. */
+  wholeValues?: ReadonlyMap<string, Float32Array>;
+}
+
+const variableOf = (data: Float32Array, shape: number[]): tf.Variable =>
+  tf.tidy(() => tf.variable(tf.tensor(data, shape)));
+
 /** Attaches adapters with given values to modules; the base becomes frozen. */
 export function attachAdapters(
-  model: CausalLm,
-  config: LoraConfig,
-  modules: Map<string, [number, number]>,
-  valuesOf: (module: string, shape: [number, number]) => LoraValues,
+  model: Adaptable,
+  { config, modules, valuesOf, wholeValues }: LoraStart,
 ): void {
   if (model.lora) throw new Error("the model has a LoRA adapter already; merge or detach it first.");
-  const { conv1d } = familyOf(model.config.modelType);
-  const lora: Lora = { config, parameters: new Map(), adapters: new Map(), enabled: true, merged: false };
+  const { conv1d } = loraArchitecture(model);
+  const lora: Lora = {
+    ...{ config, parameters: new Map(), adapters: new Map(), whole: new Map(), replaced: new Map() },
+    ...{ enabled: true, merged: false },
+  };
   for (const [module, [outputs, inputs]] of modules) {
     const values = valuesOf(module, [outputs, inputs]);
-    const make = (data: Float32Array, shape: [number, number]): tf.Variable =>
-      tf.tidy(() => tf.variable(tf.tensor2d(data, shape)));
-    const a = make(values.a, [values.rank, inputs]);
-    const b = make(values.b, [outputs, values.rank]);
+    const a = variableOf(values.a, [values.rank, inputs]);
+    const b = variableOf(values.b, [outputs, values.rank]);
     const scaling = config.alpha / (config.rankStabilised ? Math.sqrt(values.rank) : values.rank);
     const delta = () =>
       tf.tidy(() => {
@@ -108,105 +116,66 @@ export function attachAdapters(
         return tf.mul(product, scaling);
       });
     lora.adapters.set(module, { a, b, scaling, delta });
-    lora.parameters.set(loraParameterName(module, "A"), a);
-    lora.parameters.set(loraParameterName(module, "B"), b);
+    lora.parameters.set(loraParameterName(model, module, "A"), a);
+    lora.parameters.set(loraParameterName(model, module, "B"), b);
+  }
+  for (const name of wholeParameters(model, config.modulesToSave)) {
+    const base = model.parameters.get(name)!;
+    const given = wholeValues?.get(name);
+    const variable = given
+      ? variableOf(given, base.shape)
+      : tf.tidy(() => tf.variable(tf.mul(floatWeight(base), 1)));
+    lora.whole.set(name, variable);
+    lora.parameters.set(peftName(model, name), variable);
   }
   freeze(model);
   model.lora = lora;
 }
 
+/** The name of a module or parameter in PEFT's files. */
+export function peftName(model: Adaptable, name: string): string {
+  const { prefix } = loraArchitecture(model);
+  return `base_model.model.${name.startsWith(prefix) ? name.slice(prefix.length) : name}`;
+}
+
+export const loraParameterName = (model: Adaptable, module: string, matrix: "A" | "B"): string =>
+  `${peftName(model, module)}.lora_${matrix}.weight`;
+
 /**
  * Attaches a new LoRA adapter (Hu et al. 2021, https://arxiv.org/abs/2106.09685): A uniform in ±1/√in, B zero, so that the
  * model computes what it did; the base weights become frozen tensors.
  *
- * Rank 8, alpha twice the rank and the family's attention projections are the defaults.
+ * Rank 8, alpha twice the rank and the architecture's attention projections, as in PEFT, are the defaults. An encoder's head is trained whole
+ * beside it.
  *
  * @throws when no module's name ends in a target.
  */
-export function addLora(model: CausalLm, options: LoraOptions = {}): void {
+export function addLora(model: Adaptable, options: LoraOptions = {}): void {
   const config = complete(model, options);
-  const modules = targetModules(model, config.targets);
+  // What is trained whole needs no adapter; PEFT leaves it out as well.
+  const linear = [...linearModules(model)].filter(([module]) => !isWithin(module, config.modulesToSave));
   for (const target of config.targets)
-    if (targetModules(model, [target]).size === 0)
+    if (!linear.some(([module]) => endsIn(module, [target])))
       throw new Error(
-        `no linear module of this ${model.config.modelType} model ends in "${target}"; the default is ${familyOf(model.config.modelType).loraTargets.join(", ")}.`,
+        `no linear module of this ${model.config.modelType} model ends in "${target}"; the default is ${loraArchitecture(model).targets.join(", ")}.`,
+      );
+  for (const module of config.modulesToSave)
+    if (wholeParameters(model, [module]).length === 0)
+      throw new Error(
+        `no module of this ${model.config.modelType} model ends in "${module}", so it can't be trained whole.`,
       );
   const draws = random(options.seed ?? 0).fork("lora");
-  attachAdapters(model, config, modules, (module, [outputs, inputs]) => {
-    const bound = 1 / Math.sqrt(inputs);
-    const uniform = draws.fork(module).uniform(config.rank * inputs);
-    return {
-      a: uniform.map((u) => bound * (2 * u - 1)),
-      b: new Float32Array(outputs * config.rank),
-      rank: config.rank,
-    };
+  attachAdapters(model, {
+    config,
+    modules: linear.filter(([module]) => endsIn(module, config.targets)),
+    valuesOf(module, [outputs, inputs]) {
+      const bound = 1 / Math.sqrt(inputs);
+      const uniform = draws.fork(module).uniform(config.rank * inputs);
+      return {
+        a: uniform.map((u) => bound * (2 * u - 1)),
+        b: new Float32Array(outputs * config.rank),
+        rank: config.rank,
+      };
+    },
   });
-}
-
-/** Adds ±ΔW to every adapted weight. */
-function addDeltas(model: CausalLm, lora: Lora, sign: 1 | -1): void {
-  for (const [module, adapter] of lora.adapters) {
-    const name = `${module}.weight`;
-    const before = model.parameters.get(name)!;
-    const after = tf.tidy(() => {
-      const delta = adapter.delta();
-      const weight = floatWeight(before);
-      return tf.keep(sign === 1 ? tf.add(weight, delta) : tf.sub(weight, delta));
-    });
-    model.parameters.set(name, after);
-    before.dispose();
-  }
-}
-
-/** The model's adapter. @throws when it has none. */
-export function loraOf(model: CausalLm): Lora {
-  if (!model.lora) throw new Error("the model has no LoRA adapter.");
-  return model.lora;
-}
-
-/** Adds the adapter's ΔW to the weights, W + scaling·B·A, so that using it costs nothing; `unmergeLora` takes it back. Weights in bfloat16 become float32. */
-export function mergeLora(model: CausalLm): void {
-  const lora = loraOf(model);
-  if (lora.merged) return;
-  addDeltas(model, lora, 1);
-  lora.merged = true;
-}
-
-/** Subtracts a merged adapter's ΔW from the weights again, exact to float32's rounding. */
-export function unmergeLora(model: CausalLm): void {
-  const lora = loraOf(model);
-  if (!lora.merged) return;
-  addDeltas(model, lora, -1);
-  lora.merged = false;
-}
-
-/** Takes the adapter off and frees it; a merged one stays in the weights, which can then be saved as a whole model. */
-export function detachLora(model: CausalLm): void {
-  for (const variable of loraOf(model).parameters.values()) variable.dispose();
-  delete model.lora;
-}
-
-/**
- * Runs f with the adapter switched off, so that the model is its own reference.
- *
- * @throws when the adapter is merged, for then the base is not at hand.
- */
-export function withoutAdapter<T>(model: CausalLm, f: () => T): T {
-  const lora = loraOf(model);
-  if (lora.merged) throw new Error("the LoRA adapter is merged; unmerge it before using the base model.");
-  const before = lora.enabled;
-  lora.enabled = false;
-  const restore = () => {
-    lora.enabled = before;
-  };
-  let result: T;
-  try {
-    result = f();
-  } catch (error) {
-    restore();
-    throw error;
-  }
-  if (result instanceof Promise) return result.finally(restore) as T;
-  restore();
-  return result;
 }

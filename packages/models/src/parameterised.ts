@@ -7,8 +7,10 @@ import {
   trainableParameters as variablesOf,
 } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import type { DropoutDraws } from "./dropout.ts";
 import { toTensor, toVariable } from "./held-parameters.ts";
 import type { Lora } from "./lora.ts";
+import { disposeLora } from "./lora-merge.ts";
 import { disposeRotaryTables } from "./rotary-cache.ts";
 
 /** What every language model here has, whatever its architecture. */
@@ -18,6 +20,8 @@ export interface Parameterised {
   lora?: Lora;
   /** Whether the gradient computes each layer anew in place of keeping what it made: less memory, a third more computing. */
   gradientCheckpointing?: boolean;
+  /** What dropout draws from, within `withDropout` alone. */
+  dropout?: DropoutDraws;
 }
 
 /** Makes the matching parameters plain tensors: no optimiser changes them and no gradient of theirs is computed. */
@@ -45,13 +49,18 @@ export function trainableParameters(model: Parameterised): Map<string, tf.Variab
 export function copyModel<M extends Parameterised>(model: M): M {
   const { lora, gradientCheckpointing: _, ...rest } = model;
   const parameters = copyParameters(model.parameters);
-  if (lora?.enabled && !lora.merged)
+  const put = (name: string, made: () => tf.Tensor) => {
+    const before = parameters.get(name)!;
+    parameters.set(name, tf.keep(tf.tidy(made)));
+    before.dispose();
+  };
+  if (lora?.enabled && !lora.merged) {
     for (const [module, adapter] of lora.adapters) {
       const name = `${module}.weight`;
-      const before = parameters.get(name)!;
-      parameters.set(name, tf.keep(tf.tidy(() => tf.add(floatWeight(before), adapter.delta()))));
-      before.dispose();
+      put(name, () => tf.add(floatWeight(parameters.get(name)!), adapter.delta()));
     }
+    for (const [name, variable] of lora.whole) put(name, () => tf.mul(variable, 1));
+  }
   return { ...rest, parameters } as M;
 }
 
@@ -59,7 +68,7 @@ export function copyModel<M extends Parameterised>(model: M): M {
 export function disposeModel(model: Parameterised): void {
   disposeParameters(model.parameters);
   model.parameters.clear();
-  for (const variable of model.lora?.parameters.values() ?? []) variable.dispose();
+  if (model.lora) disposeLora(model.lora);
   delete model.lora;
   disposeRotaryTables(model);
 }

@@ -1,3 +1,4 @@
+import { floatWeight, isHalfWeight } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { CausalLm } from "./causal-lm.ts";
 import { familyOf } from "./families.ts";
@@ -52,7 +53,7 @@ export function renameLayers(prefix: (index: number) => string, layers: number, 
   };
 }
 
-/** Copies of the parameters that a rename keeps, with memory of their own. */
+/** Copies of the parameters that a rename keeps, with memory of their own; trainable ones are float32. */
 export function renamedParameters(
   { parameters, lora }: Parameterised,
   rename: Rename,
@@ -64,9 +65,13 @@ export function renamedParameters(
   for (const [before, tensor] of parameters) {
     const name = rename(before);
     if (name === undefined) continue;
-    const copy = tf.tidy(() => tf.keep(tf.add(tensor, 0)));
-    copies.set(name, trainable ? tf.tidy(() => tf.variable(copy)) : copy);
-    if (trainable) copy.dispose();
+    const copy = tf.tidy(() => {
+      // Nothing changes a bfloat16 weight in place, so that its copy may be another handle.
+      if (!trainable && isHalfWeight(tensor)) return tf.keep(tf.clone(tensor));
+      const own = tf.add(floatWeight(tensor), 0);
+      return trainable ? tf.variable(own) : tf.keep(own);
+    });
+    copies.set(name, copy);
   }
   return copies;
 }

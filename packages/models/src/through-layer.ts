@@ -1,5 +1,6 @@
 import { recomputed } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { withDrawsOfNow } from "./dropout.ts";
 import type { Parameterised } from "./parameterised.ts";
 
 /** What may be trained of one layer: its own variables and those of its adapters. */
@@ -37,6 +38,8 @@ export function throughLayer<I extends object>(
     const tensor = model.parameters.get(name);
     if (tensor instanceof tf.Variable) variables.set(name, tensor);
   }
-  const anew = (y: tf.Tensor, constants: Record<string, tf.Tensor>) => f(y, { ...input, ...constants });
+  const anew = withDrawsOfNow(model, (y: tf.Tensor, constants: Record<string, tf.Tensor>) =>
+    f(y, { ...input, ...constants }),
+  );
   return recomputed(x, variables, anew, Object.fromEntries(tensors));
 }

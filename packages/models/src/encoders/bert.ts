@@ -35,6 +35,7 @@ function configFrom(json: Json): EncoderConfig {
     throw new Error("config.json: is_decoder is set, but only encoders are supported.");
   const hiddenSize = numberField(json, "hidden_size", 768);
   const padId = idField(json, "pad_token_id") ?? (roberta ? 1 : 0);
+  const hidden = numberField(json, "hidden_dropout_prob", 0.1);
   return encoderConfig({
     modelType,
     vocabularySize: numberField(json, "vocab_size", roberta ? 50265 : 30522),
@@ -47,6 +48,11 @@ function configFrom(json: Json): EncoderConfig {
     tokenTypes: numberField(json, "type_vocab_size", 2),
     normEpsilon: numberField(json, "layer_norm_eps", 1e-12),
     activation: activationFrom(stringField(json, "hidden_act", "gelu")),
+    dropout: {
+      hidden,
+      attention: numberField(json, "attention_probs_dropout_prob", 0.1),
+      classifier: numberField(json, "classifier_dropout", hidden),
+    },
     initializerRange: numberField(json, "initializer_range", 0.02),
     padId,
     head: headFrom(json),
@@ -56,6 +62,7 @@ function configFrom(json: Json): EncoderConfig {
 
 function configJson(config: EncoderConfig): Json {
   const name = classes[config.modelType]!;
+  const { dropout } = config;
   return {
     ...config.huggingFace,
     architectures: [`${name}${config.head ? "ForSequenceClassification" : "Model"}`],
@@ -69,6 +76,9 @@ function configJson(config: EncoderConfig): Json {
     type_vocab_size: config.tokenTypes,
     layer_norm_eps: config.normEpsilon,
     hidden_act: activationName(config.activation),
+    hidden_dropout_prob: dropout.hidden,
+    attention_probs_dropout_prob: dropout.attention,
+    classifier_dropout: dropout.classifier === dropout.hidden ? null : dropout.classifier,
     initializer_range: config.initializerRange,
     pad_token_id: config.padId,
     ...headJson(config.head),
@@ -80,7 +90,9 @@ export const bert: EncoderFamily = {
   configFrom,
   configJson,
   names: namesUnder("bert."),
-  head: { pooled: true, output: "classifier" },
+  head: { pooled: true, output: "classifier", modulesToSave: ["pooler", "classifier"] },
+  dropsAttended: true,
+  loraTargets: ["query", "value"],
 };
 
 /** RoBERTa (Liu et al. 2019, https://arxiv.org/abs/1907.11692): positions begin beyond the padding's id; the head has a layer of its own. */
@@ -90,7 +102,11 @@ export const roberta: EncoderFamily = {
   names: namesUnder("roberta."),
   head: {
     pooled: false,
+    dropsInput: true,
     dense: { module: "classifier.dense", activation: "tanh" },
     output: "classifier.out_proj",
+    modulesToSave: ["classifier"],
   },
+  dropsAttended: true,
+  loraTargets: ["query", "value"],
 };

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { dropped, rateOf } from "../dropout.ts";
 import { project } from "../projection.ts";
 import { encode, firstStates } from "./encode.ts";
 import type { Encoder } from "./encoder.ts";
@@ -27,8 +28,10 @@ export function headOfEncoder({ config }: Encoder): EncoderHead {
 export function headLogits(model: Encoder, hidden: tf.Tensor3D): tf.Tensor2D {
   headOfEncoder(model);
   const { head } = encoderFamilyOf(model.config.modelType);
+  const rate = rateOf(model, model.config.dropout.classifier);
   return tf.tidy(() => {
     let x: tf.Tensor = head.pooled ? pool(model, hidden) : firstStates(hidden);
+    if (head.dropsInput) x = dropped(model, "classifier.input_dropout", x, rate);
     if (head.dense) {
       const { module, activation } = head.dense;
       x =
@@ -36,6 +39,7 @@ export function headLogits(model: Encoder, hidden: tf.Tensor3D): tf.Tensor2D {
           ? project(model, module, x, false, "relu")
           : tf.tanh(project(model, module, x, false));
     }
+    x = dropped(model, "classifier.dropout", x, rate);
     return project(model, head.output, x, false) as tf.Tensor2D;
   });
 }

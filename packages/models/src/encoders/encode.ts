@@ -1,5 +1,14 @@
-import { add, attention, embedding, gatherRows, layerNorm, reshape } from "@fdiv/tensor-core";
+import {
+  add,
+  attention,
+  dropoutAttention,
+  embedding,
+  gatherRows,
+  layerNorm,
+  reshape,
+} from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { attentionMask, dropped, rateOf } from "../dropout.ts";
 import { parameter, project } from "../projection.ts";
 import { throughLayer } from "../through-layer.ts";
 import type { Encoder } from "./encoder.ts";
@@ -49,7 +58,8 @@ function embedTokens(model: Encoder, { rows, length, ids, types }: EncoderBatch)
   // A table of one row, as RoBERTa's, has nothing to tell two texts apart by.
   if (config.tokenTypes > 0)
     x = add(x, look(names.types, config.tokenTypes > 1 ? types : new Int32Array(rows * length)));
-  return norm(model, names.embeddingNorm, x);
+  const rate = rateOf(model, config.dropout.hidden);
+  return dropped(model, `${names.prefix}embeddings.dropout`, norm(model, names.embeddingNorm, x), rate);
 }
 
 const norm = (model: Encoder, module: string, x: tf.Tensor): tf.Tensor =>
@@ -60,21 +70,33 @@ const norm = (model: Encoder, module: string, x: tf.Tensor): tf.Tensor =>
     model.config.normEpsilon,
   );
 
-/** One layer of the encoder: attention and feed-forward, each added to its input and then normalised. */
-function encoderLayer(model: Encoder, at: string, x: tf.Tensor, layout: tf.Tensor): tf.Tensor {
-  const { heads, hiddenSize, activation } = model.config;
+/** What the tokens of a layer read of each other, [rows·length, hiddenSize]. */
+function attend(model: Encoder, at: string, x: tf.Tensor, layout: tf.Tensor): tf.Tensor {
+  const { heads, hiddenSize, dropout } = model.config;
   const { names } = encoderFamilyOf(model.config.modelType);
   const rows = layout.shape[0]!;
+  const length = x.shape[0]! / rows;
   const byRow = (module: string) =>
-    reshape(project(model, at + module, x, false), [rows, x.shape[0]! / rows, hiddenSize]);
-  const mixed = attention(byRow(names.query), byRow(names.key), byRow(names.value), layout, {
-    heads,
-    kvHeads: heads,
-  });
-  const attended = project(model, at + names.output, reshape(mixed, [-1, hiddenSize]), false);
+    reshape(project(model, at + module, x, false), [rows, length, hiddenSize]);
+  const [q, k, v] = [byRow(names.query), byRow(names.key), byRow(names.value)];
+  const options = { heads, kvHeads: heads };
+  const rate = rateOf(model, dropout.attention);
+  if (rate === 0) return reshape(attention(q, k, v, layout, options), [-1, hiddenSize]);
+  const mask = attentionMask(model, `${at}attention.dropout`, [rows, heads, length, length], rate);
+  return reshape(dropoutAttention({ q, k, v, layout, mask }, options), [-1, hiddenSize]);
+}
+
+/** One layer of the encoder: attention and feed-forward, each added to its input and then normalised. */
+function encoderLayer(model: Encoder, at: string, x: tf.Tensor, layout: tf.Tensor): tf.Tensor {
+  const { activation, dropout, modelType } = model.config;
+  const { names, dropsAttended } = encoderFamilyOf(modelType);
+  const rate = rateOf(model, dropout.hidden);
+  const added = (module: string, y: tf.Tensor, drops: boolean) =>
+    dropped(model, `${at + module}.dropout`, project(model, at + module, y, false), drops ? rate : 0);
+  const attended = added(names.output, attend(model, at, x, layout), dropsAttended);
   const middle = norm(model, at + names.attentionNorm, add(x, attended));
   const wide = project(model, at + names.up, middle, false, activation);
-  return norm(model, at + names.outputNorm, add(middle, project(model, at + names.down, wide, false)));
+  return norm(model, at + names.outputNorm, add(middle, added(names.down, wide, true)));
 }
 
 /**

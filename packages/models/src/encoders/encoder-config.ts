@@ -9,6 +9,16 @@ export interface EncoderHead {
   labels: string[];
 }
 
+/** Shares of what is dropped in training. */
+export interface EncoderDropout {
+  /** Of the embeddings, and of what attention and feed-forward add. */
+  hidden: number;
+  /** Of attention's weights. */
+  attention: number;
+  /** Of what a head reads. */
+  classifier: number;
+}
+
 /** A bidirectional encoder's architecture, under one set of names for every family. */
 export interface EncoderConfig {
   /** Hugging Face's `model_type`: a key of `encoderFamilies`. */
@@ -28,6 +38,8 @@ export interface EncoderConfig {
   activation: Activation;
   /** Whether there is a pooler, tanh(W·first + b). */
   pooler: boolean;
+  /** Shares that `withDropout` drops. */
+  dropout: EncoderDropout;
   /** Standard deviation of a random initialisation. */
   initializerRange: number;
   padId: number;
@@ -85,6 +97,9 @@ function check(config: EncoderConfig): EncoderConfig {
     throw new RangeError(`encoder config: normEpsilon must be in [0, 1), got ${normEpsilon}`);
   if (!Number.isInteger(padId) || padId < 0 || padId >= config.vocabularySize)
     throw new RangeError(`encoder config: padId must be a token id, got ${padId}`);
+  for (const [name, rate] of Object.entries(config.dropout))
+    if (!(rate >= 0 && rate < 1))
+      throw new RangeError(`encoder config: dropout.${name} must be in [0, 1), got ${rate}`);
   if (config.head) checkHead(config.head);
   return config;
 }
@@ -109,6 +124,7 @@ export function encoderConfig(options: EncoderOptions): EncoderConfig {
     normEpsilon: roberta ? 1e-5 : 1e-12,
     activation: "gelu" as const,
     pooler: options.modelType === "bert",
+    dropout: { hidden: 0.1, attention: 0.1, classifier: options.modelType === "distilbert" ? 0.2 : 0.1 },
     initializerRange: 0.02,
     padId,
     huggingFace: {},

@@ -24,9 +24,13 @@ export interface EncoderNames {
 /** How a head computes its logits from the first token's state, or from what the pooler makes of it. */
 export interface HeadShape {
   pooled: boolean;
+  /** Whether dropout comes before the layer of its own as well as before the last. */
+  dropsInput?: boolean;
   /** A layer of its own before the last. */
   dense?: { module: string; activation: "tanh" | "relu" };
   output: string;
+  /** What an adapter for a task trains whole, as PEFT's `modules_to_save` name it. */
+  modulesToSave: string[];
 }
 
 /** Everything that sets one family of encoders apart. */
@@ -37,4 +41,8 @@ export interface EncoderFamily {
   configJson(config: EncoderConfig): Json;
   names: EncoderNames;
   head: HeadShape;
+  /** Whether dropout is on what attention adds, as on what the feed-forward block adds. */
+  dropsAttended: boolean;
+  /** Last components of the modules that LoRA adapts by default: queries and values, as in PEFT. */
+  loraTargets: string[];
 }

@@ -39,12 +39,15 @@ export function encoderParameters(config: EncoderConfig): Map<string, ParameterS
   return specs;
 }
 
-/** Whether a parameter belongs to the head, or to the pooler before it. */
-export function isHeadName(config: EncoderConfig, name: string): boolean {
-  const { names, head } = encoderFamilyOf(config.modelType);
-  const modules = [head.output, ...(head.dense ? [head.dense.module] : []), names.pooler];
-  return modules.some((module) => name.startsWith(`${module}.`));
+/** The modules of a head, the pooler before it included, from the first to the last. */
+export function headModules({ modelType }: Pick<EncoderConfig, "modelType">): string[] {
+  const { names, head } = encoderFamilyOf(modelType);
+  return [names.pooler, ...(head.dense ? [head.dense.module] : []), head.output];
 }
+
+/** Whether a parameter belongs to the head, or to the pooler before it. */
+export const isHeadName = (config: EncoderConfig, name: string): boolean =>
+  headModules(config).some((module) => name.startsWith(`${module}.`));
 
 /** Tensors of heads that pre-training or other tasks leave behind, and buffers. */
 const foreign =

@@ -4,6 +4,7 @@ import { initialParameters, readParameters } from "../held-parameters.ts";
 import { checkAgainst } from "../parameter-check.ts";
 import type { Parameterised } from "../parameterised.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { checkStorage, type HoldOptions } from "../weight-storage.ts";
 import {
   checkHead,
   type EncoderConfig,
@@ -52,15 +53,16 @@ function headOf({ task, labels }: NewHead): EncoderHead | undefined {
  * A new encoder with random parameters, drawn as Hugging Face draws them: weights and tables normal with standard deviation
  * `initializerRange`, biases 0, norms 1.
  *
- * @throws where the family is unknown or the config can't be.
+ * @throws where the family is unknown, the config can't be, or weights can't be stored as asked.
  */
 export function createEncoder(
   options: EncoderOptions,
-  init: { seed: number | string; tokenizer?: Tokenizer; trainable?: boolean },
+  init: { seed: number | string; tokenizer?: Tokenizer } & HoldOptions,
 ): Encoder {
+  checkStorage(init);
   encoderFamilyOf(options.modelType);
   const config = encoderConfig(options);
-  const parameters = initialParameters(encoderParameters(config), init);
+  const parameters = initialParameters(encoderParameters(config), init, (name) => isHeadName(config, name));
   return { config, parameters, ...(init.tokenizer && { tokenizer: init.tokenizer }) };
 }
 
@@ -85,18 +87,20 @@ function checkSameHead(asked: EncoderHead, own: EncoderHead): void {
 /**
  * Builds an encoder from a checkpoint's tensors, under any of the names that Hugging Face saves them by.
  *
- * Its own head is kept where there is one and no other is asked; a head or pooler that is wanted and not there starts at random.
+ * Its own head is kept where there is one and no other is asked; a head or pooler that is wanted and not there starts at random. Heads are
+ * float32 whatever the storage.
  *
  * @param config as the checkpoint's `config.json` reads; its head counts only where the tensors have one
  * @throws one error that lists every missing, unexpected and mis-shaped tensor, or says how the head differs from what is asked.
  */
 export async function encoderFrom(
   checkpoint: { config: EncoderConfig; tensors: Iterable<CheckpointTensor>; tokenizer?: Tokenizer },
-  options: NewHead & { trainable?: boolean } = {},
+  options: NewHead & HoldOptions = {},
 ): Promise<Encoder> {
+  checkStorage(options);
   const { modelType } = checkpoint.config;
   const family = encoderFamilyOf(modelType);
-  const trainable = options.trainable ?? true;
+  const { trainable = true, storage = "float32" } = options;
   const tensors = encoderTensors(modelType, checkpoint.tensors);
   const own = ownHead(checkpoint.config, tensors);
   const asked = headOf(options);
@@ -118,7 +122,8 @@ export async function encoderFrom(
   const kept = new Map([...specs].filter(([name]) => !isNew(name)));
   const read = tensors.filter(({ name }) => kept.has(name) || !isHeadName(config, name));
   checkAgainst(kept, modelType, read);
-  const parameters = await readParameters(read, { trainable });
+  // A head is small, and may be trained beside an adapter over the rest.
+  const parameters = await readParameters(read, { trainable, storage }, (name) => isHeadName(config, name));
   for (const [name, tensor] of initialParameters(fresh, { seed: options.seed ?? 0, trainable }))
     parameters.set(name, tensor);
   return { config, parameters, ...(checkpoint.tokenizer && { tokenizer: checkpoint.tokenizer }) };

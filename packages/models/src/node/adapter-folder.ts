@@ -1,7 +1,9 @@
-import { join } from "node:path";
+import { stat } from "node:fs/promises";
+import { isAbsolute, join } from "node:path";
 import { openSafetensors, writeSafetensors } from "@fdiv/tensor-core/node";
-import type { CausalLm } from "../causal-lm.ts";
+import type { Adaptable } from "../lora-architecture.ts";
 import { attachLora, type LoraTensor, loraState } from "../lora-peft.ts";
+import { disposeModel } from "../parameterised.ts";
 import { writeFolder, writeJson } from "./atomic-file.ts";
 import { readJson } from "./json-file.ts";
 
@@ -9,7 +11,7 @@ const configName = "adapter_config.json";
 const weightsName = "adapter_model.safetensors";
 
 /** Writes a model's LoRA adapter as PEFT's folder. @throws Error where the model has none. */
-export async function saveAdapter(model: CausalLm, folder: string): Promise<void> {
+export async function saveAdapter(model: Adaptable, folder: string): Promise<void> {
   const { config, tensors } = await loraState(model);
   await writeFolder(folder, async (temporary) => {
     await writeSafetensors(
@@ -21,8 +23,8 @@ export async function saveAdapter(model: CausalLm, folder: string): Promise<void
   });
 }
 
-/** Attaches the LoRA adapter in a PEFT folder to a model, whose own parameters become frozen. */
-export async function loadAdapter(model: CausalLm, folder: string): Promise<void> {
+/** Attaches the LoRA adapter in a PEFT folder to a model, whose own parameters become frozen; the model. */
+export async function loadAdapter<M extends Adaptable>(model: M, folder: string): Promise<M> {
   const config = await readJson(join(folder, configName));
   if (!config) throw new Error(`${folder}: has no ${configName}, so it is no adapter folder`);
   const file = await openSafetensors(join(folder, weightsName));
@@ -31,6 +33,7 @@ export async function loadAdapter(model: CausalLm, folder: string): Promise<void
     for (const [name, { shape }] of file.tensors)
       tensors.set(name, { shape: [...shape], data: await file.readFloat32(name) });
     attachLora(model, { config, tensors });
+    return model;
   } catch (error) {
     throw new Error(`${folder}: ${(error as Error).message}`, { cause: error });
   } finally {
@@ -38,11 +41,39 @@ export async function loadAdapter(model: CausalLm, folder: string): Promise<void
   }
 }
 
-/** The base model that an adapter folder names. @throws Error where it names none. */
-export async function baseOfAdapter(folder: string): Promise<string> {
-  const config = await readJson(join(folder, configName));
-  const base = config?.base_model_name_or_path;
+/** The adapter on its base, which is freed where they do not fit. */
+export async function onBase<M extends Adaptable>(base: Promise<M>, folder: string): Promise<M> {
+  const model = await base;
+  return loadAdapter(model, folder).catch((error) => {
+    disposeModel(model);
+    throw error;
+  });
+}
+
+/** Where an adapter's base is: beside the adapter, on this machine, or on the hub. */
+async function findBase(folder: string): Promise<string> {
+  const base = (await readJson(join(folder, configName)))?.base_model_name_or_path;
   if (typeof base !== "string" || base === "")
     throw new Error(`${folder}: ${configName} names no base model; load the base and use loadAdapter`);
-  return base;
+  if (base.startsWith("hf:") || isAbsolute(base)) return base;
+  for (const candidate of [base, join(folder, base)])
+    if (await stat(candidate).catch(() => undefined)) return candidate;
+  return `hf:${base}`;
+}
+
+const isFile = (path: string) =>
+  stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+
+/**
+ * The base of an adapter folder; undefined of any other path, a folder with a whole model beside an adapter among them.
+ *
+ * @param given the base where it is not the one that the adapter names
+ * @throws Error where the adapter names none
+ */
+export async function adapterBase(path: string, given?: string): Promise<string | undefined> {
+  const isAdapter = (await isFile(join(path, configName))) && !(await isFile(join(path, "config.json")));
+  return isAdapter ? (given ?? (await findBase(path))) : undefined;
 }

@@ -1,9 +1,7 @@
-import { stat } from "node:fs/promises";
-import { isAbsolute, join } from "node:path";
 import { type CausalLm, causalLmFrom } from "../causal-lm.ts";
 import type { Checkpoint } from "../checkpoint.ts";
 import type { HoldOptions } from "../weight-storage.ts";
-import { baseOfAdapter, loadAdapter } from "./adapter-folder.ts";
+import { adapterBase, onBase } from "./adapter-folder.ts";
 import { localPath, type OpenOptions, openCheckpoint } from "./open-checkpoint.ts";
 import { roundedTensors, type WeightType } from "./weights-folder.ts";
 
@@ -19,20 +17,6 @@ const rounded = (checkpoint: Checkpoint, dtype: WeightType): Checkpoint => ({
   tensors: roundedTensors(checkpoint.tensors, dtype),
 });
 
-const isFile = (path: string) =>
-  stat(path).then(
-    (found) => found.isFile(),
-    () => false,
-  );
-
-/** Where an adapter's base is: beside the adapter, on this machine, or on the hub. */
-async function findBase(base: string, folder: string): Promise<string> {
-  if (base.startsWith("hf:") || isAbsolute(base)) return base;
-  for (const candidate of [base, join(folder, base)])
-    if (await stat(candidate).catch(() => undefined)) return candidate;
-  return `hf:${base}`;
-}
-
 /**
  * Loads a causal language model into tensors, one at a time, from a Hugging Face folder, a `.gguf` or llama2.c `.bin` file, a PEFT adapter folder (with its
  * base), or `hf:owner/name[@revision][/file]`.
@@ -41,12 +25,10 @@ async function findBase(base: string, folder: string): Promise<string> {
  */
 export async function loadCausalLm(pathOrReference: string, options: LoadOptions = {}): Promise<CausalLm> {
   const path = await localPath(pathOrReference, options.hub);
-  if ((await isFile(join(path, "adapter_config.json"))) && !(await isFile(join(path, "config.json")))) {
-    const base = options.base ?? (await findBase(await baseOfAdapter(path), path));
+  const base = await adapterBase(path, options.base);
+  if (base) {
     const { base: _, ...rest } = options;
-    const model = await loadCausalLm(base, rest);
-    await loadAdapter(model, path);
-    return model;
+    return onBase(loadCausalLm(base, rest), path);
   }
   const checkpoint = await openCheckpoint(path, options);
   try {

@@ -1,6 +1,8 @@
 import { join } from "node:path";
-import type * as tf from "@tensorflow/tfjs-core";
+import { floatWeight, weightShape } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
 import type { CheckpointTensor } from "../checkpoint.ts";
+import { copyModel, disposeModel, type Parameterised } from "../parameterised.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { writeFolder, writeJson } from "./atomic-file.ts";
 import { writeTokenizer } from "./tokenizer-folder.ts";
@@ -27,13 +29,32 @@ export interface ModelFolder {
   maxLength: number;
 }
 
-/** Parameters in memory as tensors to write. */
+/** Parameters in memory as tensors to write; those in bfloat16 are widened one at a time. */
 export const tensorsOf = (parameters: ReadonlyMap<string, tf.Tensor>): CheckpointTensor[] =>
   Array.from(parameters, ([name, tensor]) => ({
     name,
-    shape: [...tensor.shape],
-    read: async () => (await tensor.data()) as Float32Array,
+    shape: [...weightShape(tensor)],
+    read: async () => {
+      const whole = tf.tidy(() => tf.keep(floatWeight(tensor)));
+      const values = (await whole.data()) as Float32Array;
+      if (whole !== tensor) whole.dispose();
+      return values;
+    },
   }));
+
+/** Runs f on a model whose adapter, where one is on, is merged into its weights; the model itself stays as it is. */
+export async function withAdapterMerged<M extends Parameterised, T>(
+  model: M,
+  f: (model: M) => Promise<T>,
+): Promise<T> {
+  if (!model.lora?.enabled || model.lora.merged) return f(model);
+  const merged = copyModel(model);
+  try {
+    return await f(merged);
+  } finally {
+    disposeModel(merged);
+  }
+}
 
 /** Writes a model as a Hugging Face folder, which appears whole or not at all; tensors pass through memory one at a time. */
 export async function writeModelFolder(

@@ -1,4 +1,4 @@
-import { embedding } from "@fdiv/tensor-core";
+import { embedding, weightShape } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 
 /**
@@ -36,7 +36,7 @@ export function relativeBias(
   { from = 0, queries, keys }: { from?: number; queries: number; keys: number },
   { bidirectional, maxDistance }: { bidirectional: boolean; maxDistance: number },
 ): tf.Tensor3D {
-  const [buckets, heads] = table.shape as [number, number];
+  const [buckets, heads] = weightShape(table) as [number, number];
   const ids = new Int32Array(queries * keys);
   // Along a diagonal the distance is one; each is put into its bucket once.
   const nearest = -(from + queries - 1);

@@ -3,12 +3,14 @@ import {
   add,
   attention,
   biasedAttention,
+  dropoutAttention,
   embedding,
   reshape,
   rmsNorm,
   swiglu,
 } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { attentionMask, dropped, rateOf } from "../dropout.ts";
 import { parameter, project } from "../projection.ts";
 import { throughLayer } from "../through-layer.ts";
 import { relativeBias } from "./relative-bias.ts";
@@ -62,13 +64,36 @@ export function stackBias(
   );
 }
 
+/** x with the model's share of it dropped at a place. */
+const drop = (model: T5, place: string, x: tf.Tensor): tf.Tensor =>
+  dropped(model, place, x, rateOf(model, model.config.dropout));
+
 function feedForward(model: T5, at: string, x: tf.Tensor): tf.Tensor {
   const { gated, activation } = model.config;
-  if (!gated) return project(model, `${at}.wo`, project(model, `${at}.wi`, x, false, activation), false);
+  const narrow = (wide: tf.Tensor) => project(model, `${at}.wo`, drop(model, `${at}.dropout`, wide), false);
+  if (!gated) return narrow(project(model, `${at}.wi`, x, false, activation));
   const gate = project(model, `${at}.wi_0`, x, false);
   const up = project(model, `${at}.wi_1`, x, false);
   const wide = activation === "silu" ? swiglu(gate, up) : tf.mul(activate(gate, activation), up);
-  return project(model, `${at}.wo`, wide, false);
+  return narrow(wide);
+}
+
+/** Attention of a module to keys and values, [rows·queries, heads·headSize]. */
+function attend(
+  model: T5,
+  module: string,
+  { q, k, v, layout, bias }: Record<"q" | "k" | "v" | "layout", tf.Tensor> & { bias?: tf.Tensor },
+): tf.Tensor {
+  const { heads, dropout } = model.config;
+  // T5 does not divide the logits of attention by √D; its initialisation does.
+  const options = { heads, kvHeads: heads, scale: 1 };
+  const flat = (y: tf.Tensor) => reshape(y, [-1, y.shape[2]!]);
+  const rate = rateOf(model, dropout);
+  if (rate === 0)
+    return flat(bias ? biasedAttention(q, k, v, layout, bias, options) : attention(q, k, v, layout, options));
+  const [rows, queries] = q.shape as [number, number];
+  const mask = attentionMask(model, `${module}.dropout`, [rows, heads, queries, k.shape[1]!], rate);
+  return flat(dropoutAttention({ q, k, v, layout, mask, bias }, options));
 }
 
 /** What a layer reads of its row's own tokens: those before, through a cache, or by default the new ones alone. */
@@ -92,25 +117,24 @@ function stackLayer(
   bias: tf.Tensor,
   { rows, layout, crossLayout }: StackInput,
 ): tf.Tensor {
-  const { heads } = model.config;
-  // T5 does not divide the logits of attention by √D; its initialisation does.
-  const options = { heads, kvHeads: heads, scale: 1 };
   const at = `${stack}.block.${layer}.layer`;
-  const flat = (y: tf.Tensor) => reshape(y, [-1, y.shape[2]!]);
+  const added = (y: tf.Tensor, place: string, more: tf.Tensor) =>
+    add(y, drop(model, `${at}.${place}.dropout`, more));
   const self = `${at}.0.SelfAttention`;
   const normed = norm(model, `${at}.0.layer_norm`, x);
   const { k, v } = own(layer, keysAndValues(model, self, normed, rows));
-  const mixed = biasedAttention(byRow(model, `${self}.q`, normed, rows), k, v, layout, bias, options);
-  let y = add(x, project(model, `${self}.o`, flat(mixed), false));
+  const mixed = attend(model, self, { q: byRow(model, `${self}.q`, normed, rows), k, v, layout, bias });
+  let y = added(x, "0", project(model, `${self}.o`, mixed, false));
   if (crossed && crossLayout) {
     const cross = `${at}.1.EncDecAttention`;
     const q = byRow(model, `${cross}.q`, norm(model, `${at}.1.layer_norm`, y), rows);
     const input = crossed(layer);
-    const read = attention(q, input.k, input.v, crossLayout, options);
-    y = add(y, project(model, `${cross}.o`, flat(read), false));
+    const read = attend(model, cross, { q, ...input, layout: crossLayout });
+    y = added(y, "1", project(model, `${cross}.o`, read, false));
   }
-  const last = `${at}.${crossed ? 2 : 1}`;
-  return add(y, feedForward(model, `${last}.DenseReluDense`, norm(model, `${last}.layer_norm`, y)));
+  const last = crossed ? "2" : "1";
+  const wide = feedForward(model, `${at}.${last}.DenseReluDense`, norm(model, `${at}.${last}.layer_norm`, y));
+  return added(y, last, wide);
 }
 
 /** What a stack reads beside its own new tokens. */
@@ -140,7 +164,8 @@ export function throughStack(
     (states: tf.Tensor): CrossKeys =>
     (layer) =>
       keysAndValues(model, `decoder.block.${layer}.layer.1.EncDecAttention`, states, input.rows);
-  let x = embedding(parameter(model, "shared.weight"), tf.reshape(ids, [-1]));
+  const words = embedding(parameter(model, "shared.weight"), tf.reshape(ids, [-1]));
+  let x = drop(model, `${stack}.dropout`, words);
   const count = stack === "encoder" ? layers : decoderLayers;
   for (let layer = 0; layer < count; layer++) {
     const run = (y: tf.Tensor, given: StackInput, keys?: CrossKeys) =>
@@ -156,5 +181,6 @@ export function throughStack(
     else
       x = through(x, (y, given) => run(y, given, crossed instanceof tf.Tensor ? keysOf(crossed) : crossed));
   }
-  return norm(model, `${stack}.final_layer_norm`, x) as tf.Tensor2D;
+  const states = norm(model, `${stack}.final_layer_norm`, x);
+  return drop(model, `${stack}.final_dropout`, states) as tf.Tensor2D;
 }

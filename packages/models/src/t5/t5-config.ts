@@ -26,6 +26,8 @@ export interface T5Config {
   tiedHead: boolean;
   /** Whether states are multiplied by hiddenSize^-1/2 before the head, as in version 1.0. */
   scaledHead: boolean;
+  /** Share that `withDropout` drops: of embeddings, of what blocks add, within the feed-forward, of attention's weights, and of the last states. */
+  dropout: number;
   /** Multiplies every deviation of a random initialisation. */
   initializerFactor: number;
   /** What the decoder reads first. */
@@ -72,6 +74,8 @@ function check(config: T5Config): T5Config {
     );
   if (!(normEpsilon >= 0 && normEpsilon < 1))
     throw new RangeError(`T5 config: normEpsilon must be in [0, 1), got ${normEpsilon}`);
+  if (!(config.dropout >= 0 && config.dropout < 1))
+    throw new RangeError(`T5 config: dropout must be in [0, 1), got ${config.dropout}`);
   for (const name of ["startId", "padId"] as const)
     if (!Number.isInteger(config[name]) || config[name] < 0 || config[name] >= config.vocabularySize)
       throw new RangeError(`T5 config: ${name} must be a token id, got ${config[name]}`);
@@ -98,6 +102,7 @@ export function t5Config(options: T5Options): T5Config {
     gated: false,
     tiedHead: true,
     scaledHead: options.tiedHead ?? true,
+    dropout: 0.1,
     initializerFactor: 1,
     startId: padId,
     eosIds: [1],
@@ -137,6 +142,7 @@ export function t5ConfigFrom(json: Json): T5Config {
     gated,
     tiedHead: scaledHead,
     scaledHead,
+    dropout: numberField(json, "dropout_rate", 0.1),
     initializerFactor: numberField(json, "initializer_factor", 1),
     startId: idField(json, "decoder_start_token_id") ?? padId,
     eosIds: eosIds.length > 0 ? eosIds : [1],
@@ -168,6 +174,7 @@ export function t5ConfigJson(config: T5Config): Json {
     relative_attention_num_buckets: config.distanceBuckets,
     relative_attention_max_distance: config.maxDistance,
     layer_norm_epsilon: config.normEpsilon,
+    dropout_rate: config.dropout,
     feed_forward_proj: config.gated ? `gated-${activation}` : activation,
     // Readers take this for "scaled" and look at the weights for the rest.
     tie_word_embeddings: config.scaledHead,

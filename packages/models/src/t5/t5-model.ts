@@ -5,6 +5,7 @@ import { checkAgainst } from "../parameter-check.ts";
 import type { Parameterised } from "../parameterised.ts";
 import { parameter } from "../projection.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
+import { checkStorage, type HoldOptions } from "../weight-storage.ts";
 import { type T5Config, type T5Options, t5Config } from "./t5-config.ts";
 import { isT5Parameter, t5Parameters } from "./t5-parameters.ts";
 
@@ -14,11 +15,16 @@ export interface T5 extends Parameterised {
   tokenizer?: Tokenizer;
 }
 
-/** A new T5 with random parameters, drawn as Hugging Face draws them. @throws where the config can't be. */
+/**
+ * A new T5 with random parameters, drawn as Hugging Face draws them.
+ *
+ * @throws where the config can't be, or weights can't be stored as asked.
+ */
 export function createT5(
   options: T5Options,
-  init: { seed: number | string; tokenizer?: Tokenizer; trainable?: boolean },
+  init: { seed: number | string; tokenizer?: Tokenizer } & HoldOptions,
 ): T5 {
+  checkStorage(init);
   const config = t5Config(options);
   const parameters = initialParameters(t5Parameters(config), init);
   return { config, parameters, ...(init.tokenizer && { tokenizer: init.tokenizer }) };
@@ -38,8 +44,9 @@ async function isCopy(head: CheckpointTensor, shared: CheckpointTensor | undefin
  */
 export async function t5From(
   checkpoint: { config: T5Config; tensors: Iterable<CheckpointTensor>; tokenizer?: Tokenizer },
-  { trainable = true }: { trainable?: boolean } = {},
+  options: HoldOptions = {},
 ): Promise<T5> {
+  checkStorage(options);
   const all = [...checkpoint.tensors];
   const find = (name: string) => all.find((tensor) => tensor.name === name);
   const head = find("lm_head.weight");
@@ -52,7 +59,7 @@ export async function t5From(
   );
   if (shared) tensors.push({ ...shared, name: "shared.weight" });
   checkAgainst(t5Parameters(config), config.modelType, tensors);
-  const parameters = await readParameters(tensors, { trainable });
+  const parameters = await readParameters(tensors, options);
   return { config, parameters, ...(checkpoint.tokenizer && { tokenizer: checkpoint.tokenizer }) };
 }
 

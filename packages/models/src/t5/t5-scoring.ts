@@ -1,5 +1,6 @@
 import { gatherRows, linear, reshape, segmentSum, selectedLogProbs } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { withRows } from "../dropout.ts";
 import { bidirectionalLayout } from "../encoders/encode.ts";
 import type { EncoderBatch } from "../encoders/encoder-batch.ts";
 import { noBranch } from "../token-rows.ts";
@@ -26,6 +27,16 @@ export function t5EncoderStates(model: T5, { rows, length, ids, lengths }: Encod
 export const headStates = ({ config }: T5, states: tf.Tensor2D): tf.Tensor2D =>
   config.scaledHead ? tf.mul(states, config.hiddenSize ** -0.5) : states;
 
+/** Names for the outputs of named inputs: that of the input, and the output's place among the input's. */
+const namesOfOutputs = (inputOf: Int32Array) => (names: readonly (number | string)[]) => {
+  const counts = new Map<number, number>();
+  return Array.from(inputOf, (input) => {
+    const place = counts.get(input) ?? 0;
+    counts.set(input, place + 1);
+    return `${names[input]}/${place}`;
+  });
+};
+
 /** Rows of [n, …] tensors by index; the tensor itself where each row is its own. */
 export function pickRows(x: tf.Tensor3D, index: Int32Array): tf.Tensor3D {
   const [rows, length, size] = x.shape;
@@ -48,18 +59,15 @@ export function t5HiddenStates(model: T5, { inputs, outputs }: T5Batch, encoded?
     const causal = new Int32Array(3 * rows);
     for (let row = 0; row < rows; row++) causal.set([0, 0, noBranch], 3 * row);
     const seen = outputs.input.map((row) => inputs.lengths[row]!);
-    const decoded = throughStack(
-      model,
-      "decoder",
-      tf.tensor2d(outputs.ids, [rows, length], "int32"),
-      {
-        ...{ rows, from: 0, keys: length },
-        layout: tf.tensor2d(causal, [rows, 3], "int32"),
-        crossLayout: bidirectionalLayout(seen, inputs.length),
-      },
-      { crossed: reshape(states, [-1, model.config.hiddenSize]) },
-    );
-    return headStates(model, decoded);
+    const input = {
+      ...{ rows, from: 0, keys: length },
+      layout: tf.tensor2d(causal, [rows, 3], "int32"),
+      crossLayout: bidirectionalLayout(seen, inputs.length),
+    };
+    const ids = tf.tensor2d(outputs.ids, [rows, length], "int32");
+    const crossed = reshape(states, [-1, model.config.hiddenSize]);
+    const decode = () => throughStack(model, "decoder", ids, input, { crossed });
+    return headStates(model, withRows(model, namesOfOutputs(outputs.input), decode));
   });
 }
 
