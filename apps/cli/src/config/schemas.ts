@@ -37,7 +37,7 @@ const demonstrations = data.omit({ format: true }).describe("The rows to train o
 /** Rows to judge by are all of them. */
 const judged = data.omit({ eval: true }).describe("Preference rows, for accuracy and calibration.");
 
-const lora = z
+export const lora = z
   .strictObject({
     rank: count.default(16),
     alpha: z.number().positive().optional().describe("Scale numerator; twice the rank when absent."),
@@ -45,6 +45,21 @@ const lora = z
     rankStabilised: z.boolean().default(false).describe("Scale by alpha/√rank in place of alpha/rank."),
   })
   .describe("Train a low-rank adapter and keep the base frozen; it doubles as the reference.");
+
+/** Where nothing is compared with the model's own reference, dropout does no harm. */
+export const loraWithDropout = lora
+  .extend({
+    dropout: z
+      .number()
+      .min(0)
+      .lt(1)
+      .default(0)
+      .describe("Share of what the adapter reads that is dropped in training."),
+  })
+  .describe("Train a low-rank adapter, and an encoder's head whole, and keep the rest frozen.");
+
+/** What a configuration says of an adapter. */
+export type LoraSettings = z.infer<typeof lora> & { dropout?: number };
 
 const samples = z
   .union([
@@ -85,7 +100,7 @@ export const optimizer = {
   gradientClip: z.number().positive().default(1).describe("Largest global norm of the gradient."),
 };
 
-const storage = z
+export const storage = z
   .enum(["float32", "bfloat16"])
   .default("float32")
   .describe(
@@ -157,7 +172,7 @@ export const sftSchema = z
     $schema: z.string().optional(),
     model: z.string().describe("A Hugging Face folder, a GGUF or llama2.c file, or hf:owner/name@revision."),
     data: demonstrations,
-    lora: lora.optional(),
+    lora: loraWithDropout.optional(),
     ...optimizer,
     learningRate: optimizer.learningRate.default(5e-5),
     storage,

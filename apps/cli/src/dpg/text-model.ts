@@ -10,8 +10,9 @@ import {
   trainableParameters,
   withoutAdapter,
 } from "@fdiv/models";
-import { saveAdapter, saveCausalLm, type WeightType } from "@fdiv/models/node";
+import { saveCausalLm, type WeightType } from "@fdiv/models/node";
 import type * as tf from "@tensorflow/tfjs-core";
+import { saveWithAdapter } from "../runs/adapter.ts";
 import { promptTokens } from "../runs/evaluate-policy.ts";
 
 /** What a text begins with, or answers. */
@@ -78,10 +79,7 @@ export function decoderTexts(model: CausalLm): TextModel {
     textLogProbs: (texts, prompts) => sequenceLogProbs(model, rowsOf(texts, prompts)),
     tokenLogProbs: (texts, prompts) => tokenLogProbs(model, rowsOf(texts, prompts)),
     ...(model.lora && { withoutAdapter: <T>(f: () => Promise<T>) => withoutAdapter(model, f) }),
-    async save(folder, dtype) {
-      if (model.lora) await saveAdapter(model, folder("adapter"));
-      await saveCausalLm(model, folder("model"), { dtype });
-    },
+    save: (folder, dtype) => saveWithAdapter(model, saveCausalLm, folder, { dtype }),
     dispose: () => disposeModel(model),
   };
 }

@@ -8,12 +8,14 @@ import {
   type TokenRows,
   tokenRows,
   trainableParameters,
+  withDropout,
 } from "@fdiv/models";
 import { saveCausalLm } from "@fdiv/models/node";
 import { countParameters } from "@fdiv/tensor-core";
 import { microBatches } from "@fdiv/trainer";
 import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../config/config-file.ts";
+import { saveWithAdapter } from "../runs/adapter.ts";
 import { modelFingerprint } from "../runs/reference.ts";
 import type { Example, KdModel, Layout, Prediction } from "./kd-model.ts";
 import { softmaxOf } from "./softmax.ts";
@@ -104,7 +106,8 @@ export function decoderOnly(
       return examples.map(({ prompt, source }, i) => exampleOf(prompt, ids[i]!, source, true));
     },
     fingerprint: () => modelFingerprint(model),
-    save: (folder, options) => saveCausalLm(model, folder, options),
+    withDropout: (options, f) => withDropout(model, options, f),
+    save: (folder, dtype) => saveWithAdapter(model, saveCausalLm, folder, { dtype }),
     dispose: () => disposeModel(model),
   };
 }

@@ -14,7 +14,7 @@ import { kdItems, kdTexts } from "./kd-data.ts";
 import { kdLoss, kdTerms } from "./kd-loss.ts";
 import type { KdModel } from "./kd-model.ts";
 import type { KdConfig } from "./kd-schema.ts";
-import { type Opened, openKdModel } from "./open-kd-model.ts";
+import { type KdUse, type Opened, openKdModel } from "./open-kd-model.ts";
 import { checkPair, pairsOf, sharesTokens } from "./pairs.ts";
 import { taskMetrics } from "./task-metrics.ts";
 import { signalTensors, teacherOf } from "./teacher-signal.ts";
@@ -27,11 +27,13 @@ export async function distil(
 ): Promise<void> {
   // What is refused should be so before a model is loaded.
   const terms = kdTerms(config);
+  checkStorage(config);
   const items = config.task && (await kdItems(config.task, session));
-  const use = {
+  const { storage, gradientCheckpointing } = config;
+  const use: KdUse = {
     ...(items && { task: items.task }),
     maxLength: config.task?.maxLength ?? config.data!.maxLength,
-    gradientCheckpointing: config.gradientCheckpointing,
+    ...{ storage, gradientCheckpointing },
   };
   if (items) session.say(items.text);
   const path = config.teacher && (await fineTunedTeacher(config, session, { dryRun, distil }));
@@ -76,16 +78,16 @@ export async function distil(
       {
         config,
         parameters: model.parameters,
-        save: () => model.save(join(config.output, "model"), { dtype: config.dtype }),
+        save: () => model.save((name) => join(config.output, name), config.dtype),
         batches,
         dataFingerprint: `${datasetFingerprint([...train, ...held].map(({ mine }) => ({ key: mine.key })))}-${teacherHash}-${start}`,
         dataReport: items?.text ?? texts!.text,
         label: `distilling by ${terms.map(({ name }) => name).join(" + ")}`,
         resume,
         task: {
-          loss({ layout, signal, labelled }) {
+          loss({ layout, signal, labelled, dropout }) {
             return kdLoss(terms, {
-              student: model.logits(layout),
+              student: model.withDropout(dropout!, () => model.logits(layout)),
               ...(signal && signalTensors(signal)),
               labels: layout.labels,
               sequence: layout.sequence,
@@ -135,17 +137,27 @@ export async function distil(
 async function openStudent(
   config: KdConfig,
   opened: Opened | undefined,
-  use: Parameters<typeof openKdModel>[1],
+  use: KdUse,
   session: Session,
 ): Promise<KdModel> {
   const { student, seed } = config;
+  const { lora } = student;
   if (student.model === undefined) {
     if (!opened)
       throw new ConfigError("student: layers and config are of a teacher; without one give student.model.");
-    return opened.student(student, seed);
+    return opened.student(student, { seed, baseModel: join(config.output, "base") }, lora);
   }
   const { model, tokenizer } = student;
-  return (await openKdModel({ model, tokenizer }, use, { trainable: true, seed, session })).model;
+  const as = { trainable: true, seed, session };
+  return (await openKdModel({ model, tokenizer }, { ...use, lora }, as)).model;
+}
+
+/** @throws ConfigError where nothing is frozen that could be stored so */
+function checkStorage({ storage, teacher, student }: KdConfig): void {
+  if (storage === "bfloat16" && !teacher && !student.lora)
+    throw new ConfigError(
+      "storage: bfloat16 is for frozen weights, and without a teacher or an adapter every weight is trained; add student.lora, or leave storage out.",
+    );
 }
 
 const cacheFolderOf = ({ teacher }: KdConfig): string =>

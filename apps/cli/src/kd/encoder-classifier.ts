@@ -10,10 +10,12 @@ import {
   encoderBatch,
   encoderItem,
   trainableParameters,
+  withDropout,
 } from "@fdiv/models";
 import { saveEncoder } from "@fdiv/models/node";
 import { countParameters } from "@fdiv/tensor-core";
 import { ConfigError } from "../config/config-file.ts";
+import { saveWithAdapter } from "../runs/adapter.ts";
 import { modelFingerprint } from "../runs/reference.ts";
 import type { Example, KdModel, Layout, Prediction } from "./kd-model.ts";
 
@@ -111,7 +113,8 @@ export function encoderClassifier(
       });
     },
     fingerprint: () => modelFingerprint(model),
-    save: (folder, options) => saveEncoder(model, folder, options),
+    withDropout: (options, f) => withDropout(model, options, f),
+    save: (folder, dtype) => saveWithAdapter(model, saveEncoder, folder, { dtype }),
     dispose: () => disposeModel(model),
   };
 }

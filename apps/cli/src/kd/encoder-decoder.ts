@@ -9,12 +9,14 @@ import {
   t5Input,
   t5Logits,
   trainableParameters,
+  withDropout,
 } from "@fdiv/models";
 import { saveT5 } from "@fdiv/models/node";
 import { countParameters } from "@fdiv/tensor-core";
 import { microBatches } from "@fdiv/trainer";
 import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../config/config-file.ts";
+import { saveWithAdapter } from "../runs/adapter.ts";
 import { modelFingerprint } from "../runs/reference.ts";
 import type { Example, KdModel, Layout, Prediction } from "./kd-model.ts";
 import { softmaxOf } from "./softmax.ts";
@@ -98,7 +100,8 @@ export function encoderDecoder(
       return examples.map(({ input, source }, i) => exampleOf(input, ids[i]!, source, true));
     },
     fingerprint: () => modelFingerprint(model),
-    save: (folder, options) => saveT5(model, folder, options),
+    withDropout: (options, f) => withDropout(model, options, f),
+    save: (folder, dtype) => saveWithAdapter(model, saveT5, folder, { dtype }),
     dispose: () => disposeModel(model),
   };
 }

@@ -31,7 +31,14 @@ function teacherConfig(config: KdConfig): KdConfig {
     {
       ...(task && { task }),
       ...(data && { data }),
-      student: { model, ...(tokenizer !== undefined && { tokenizer }) },
+      student: {
+        model,
+        ...(tokenizer !== undefined && { tokenizer }),
+        ...(fineTune!.lora && { lora: fineTune!.lora }),
+      },
+      ...(fineTune!.dropout !== undefined && { dropout: fineTune!.dropout }),
+      // Without an adapter every weight of it is trained.
+      ...(fineTune!.lora && { storage: config.storage }),
       loss: "ce",
       ...{ schedule, warmup, weightDecay, beta1, beta2, epsilon, gradientClip },
       ...{ checkpointEvery, keep, restoreBest, dtype },

@@ -1,3 +1,4 @@
+import type { DropoutOptions } from "@fdiv/models";
 import { random } from "@fdiv/tensor-core";
 import { type BatchSource, microBatches, shuffledBatches } from "@fdiv/trainer";
 import type { Example, KdModel, Layout } from "./kd-model.ts";
@@ -16,6 +17,8 @@ export interface KdBatch {
   signal?: TeacherSignal;
   /** 1 at points with a label that somebody wrote. */
   labelled: Float32Array;
+  /** What dropout draws by while this is learnt from. */
+  dropout?: DropoutOptions;
 }
 
 export async function kdBatch(
@@ -53,6 +56,7 @@ export function kdBatches(
     collate: (rows) => rows,
   });
   const draws = random(seed).fork("on-policy");
+  const rate = config.dropout === undefined ? {} : { rate: config.dropout };
   return {
     stepsPerEpoch: whole.stepsPerEpoch,
     async batch(epoch, index) {
@@ -63,9 +67,14 @@ export function kdBatches(
         const written = await model.sample!(examples, { seed: `${seed}/${step}`, maxTokens });
         rows = written.map((one) => ({ mine: one, theirs: one }));
       }
+      const placed = rows.map((pair, place) => ({ pair, place }));
       const batches: KdBatch[] = [];
-      for (const group of microBatches(rows, ({ mine }) => mine.length, limit))
-        batches.push(await kdBatch(group, model, teacher));
+      for (const group of microBatches(placed, ({ pair }) => pair.mine.length, limit)) {
+        const pairs = group.map(({ pair }) => pair);
+        // An example draws by its place in the step's batch, whichever micro-batch it is in.
+        const dropout = { seed: `${seed}/${step}`, rows: group.map(({ place }) => place), ...rate };
+        batches.push({ ...(await kdBatch(pairs, model, teacher)), dropout });
+      }
       return batches;
     },
   };

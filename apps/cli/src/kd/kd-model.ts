@@ -1,5 +1,5 @@
 import type { TaskItem, TokenText } from "@fdiv/data";
-import type { Tokenizer } from "@fdiv/models";
+import type { DropoutOptions, Tokenizer } from "@fdiv/models";
 import type { WeightType } from "@fdiv/models/node";
 import type * as tf from "@tensorflow/tfjs-core";
 
@@ -51,12 +51,15 @@ export interface KdModel<E extends Example = Example, L extends Layout = Layout>
   layout(examples: readonly E[]): L;
   /** Logits at the points [points, V], differentiable. */
   logits(layout: L): tf.Tensor2D;
+  /** What f computes with the dropout of training, the batch's rows named. */
+  withDropout<T>(options: DropoutOptions, f: () => T): T;
   predict(items: readonly TaskItem[]): Promise<Prediction[]>;
   /** Token ids that answers are made of, for a transport over them alone. */
   answerVocabulary?(items: readonly TaskItem[]): number[];
   /** Examples with answers of the model's own, drawn at temperature 1. */
   sample?(examples: readonly E[], options: { seed: string; maxTokens: number }): Promise<E[]>;
   fingerprint(): Promise<string>;
-  save(folder: string, options: { dtype: WeightType }): Promise<void>;
+  /** Writes `model`, and where there is an adapter `adapter`, into a run's folder. */
+  save(folder: (name: string) => string, dtype: WeightType): Promise<void>;
   dispose(): void;
 }

@@ -1,8 +1,10 @@
 import { z } from "zod";
-import { count, data, fraction, optimizer, run } from "../config/schemas.ts";
+import { count, data, fraction, loraWithDropout, optimizer, run, storage } from "../config/schemas.ts";
 
 const modelPath = z.string().describe("A folder, a GGUF or llama2.c file, or hf:owner/name@revision.");
 const tokenizer = z.string().optional().describe("Tokenizer of a llama2.c model.");
+
+const dropout = z.number().min(0).lt(1).optional();
 
 const task = z
   .strictObject({
@@ -34,6 +36,8 @@ const teacher = z
         learningRate: z.number().positive().default(5e-5),
         batchSize: count.default(32),
         seed: z.int().min(0).default(0),
+        lora: loraWithDropout.optional(),
+        dropout: dropout.describe("As dropout, of the teacher's own training."),
         output: z.string().optional().describe("Its run directory; `teacher` in this one when absent."),
       })
       .optional()
@@ -64,7 +68,12 @@ const student = z
       .describe(
         "Sizes of a new model with the teacher's tokenizer: { hiddenSize: 64, layers: 2, heads: 4 }.",
       ),
+    lora: loraWithDropout.optional(),
   })
+  .refine(
+    ({ config, lora }) => config === undefined || lora === undefined,
+    "lora: a new model of random weights can't be adapted; train it whole.",
+  )
   .refine(
     ({ model, layers, config }) => [model, layers, config].filter((one) => one !== undefined).length === 1,
     "one of model, layers, config is due.",
@@ -123,9 +132,17 @@ export const kdSchema = z
     onPolicy: fraction
       .default(0)
       .describe("Share of steps whose answers the student writes itself (GKD); of generative models."),
+    dropout: dropout.describe(
+      "Dropout of an encoder or encoder-decoder while it is trained, everywhere at this rate; absent: the rates of its config.json, " +
+        "as it is usually fine-tuned. 0: none, as decoder-only models are trained.",
+    ),
     maxTokens: count.default(64).describe("Most tokens of an answer that the student writes."),
     ...optimizer,
     learningRate: optimizer.learningRate.default(5e-5),
+    storage: storage.describe(
+      "How frozen weights lie in memory: the teacher's, and the base of a student with an adapter. bfloat16 takes half, and rounds; " +
+        "layers that a student takes from such a teacher are rounded too.",
+    ),
     ...run,
     batchSize: count.default(32).describe("Examples an optimiser step."),
     microBatchTokens: count

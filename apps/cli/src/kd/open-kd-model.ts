@@ -2,24 +2,21 @@ import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Task } from "@fdiv/data";
 import {
+  type Adaptable,
   type CausalLm,
-  type CausalLmOptions,
-  createCausalLm,
-  createEncoder,
-  createT5,
   disposeModel,
   type Encoder,
-  type EncoderOptions,
   encoderFamilies,
-  type Parameterised,
   selectEncoderLayers,
   selectLayers,
   selectT5Layers,
   type T5,
-  type T5Options,
+  type WeightStorage,
 } from "@fdiv/models";
 import { loadCausalLm, loadEncoder, loadT5, localPath } from "@fdiv/models/node";
 import { ConfigError } from "../config/config-file.ts";
+import type { LoraSettings } from "../config/schemas.ts";
+import { addAdapter } from "../runs/adapter.ts";
 import { hubProgress } from "../runs/open-model.ts";
 import type { Session } from "../session.ts";
 import { decoderOnly } from "./decoder-only.ts";
@@ -27,18 +24,34 @@ import { encoderClassifier, headLabels } from "./encoder-classifier.ts";
 import { encoderDecoder } from "./encoder-decoder.ts";
 import type { KdModel } from "./kd-model.ts";
 import type { KdConfig } from "./kd-schema.ts";
+import { smallerCausal, smallerEncoder, smallerT5 } from "./smaller-models.ts";
 
 /** What a model is opened for. */
 export interface KdUse {
   task?: Task;
   maxLength: number;
+  /** How frozen weights lie in memory. */
+  storage: WeightStorage;
   /** Of what is trained: whether its gradient computes each layer anew. */
   gradientCheckpointing?: boolean;
+  /** Of what is trained: the adapter that is, in place of the weights. */
+  lora?: LoraSettings | undefined;
 }
 
-/** A model that is to be trained, as its configuration wants its gradient computed. */
-function trained<M extends Parameterised>(model: M, { gradientCheckpointing = false }: KdUse): M {
+/** Where a student's random numbers come from, and where what its adapter stands on can be found. */
+export interface StudentStart {
+  seed: number;
+  baseModel: string;
+}
+
+/** A model that is to be trained, as its configuration wants its gradient computed, and its adapter on it. */
+function trained<M extends Adaptable>(
+  model: M,
+  { gradientCheckpointing = false, lora }: KdUse,
+  start: StudentStart,
+): M {
   model.gradientCheckpointing = gradientCheckpointing;
+  if (lora) addAdapter(model, lora, start);
   return model;
 }
 
@@ -46,109 +59,46 @@ function trained<M extends Parameterised>(model: M, { gradientCheckpointing = fa
 export interface Opened {
   model: KdModel;
   /** A new student with some of this model's layers, or with other sizes. */
-  student(from: KdConfig["student"], seed: number): KdModel;
+  student(from: KdConfig["student"], start: StudentStart, lora?: LoraSettings): KdModel;
 }
 
-type Sizes = Record<string, unknown>;
-
-/** Keys as Hugging Face writes them, hidden_size, are taken as well. */
-const named = (sizes: Sizes): Sizes =>
-  Object.fromEntries(
-    Object.entries(sizes).map(([key, value]) => [
-      key.replaceAll(/_([a-z])/g, (_, letter: string) => letter.toUpperCase()),
-      value,
-    ]),
-  );
-
-/** The sizes that a student's configuration may name, beside what it has of its teacher. */
-function sizesFrom(given: Sizes, known: readonly string[]): Sizes {
-  const sizes = named(given);
-  const unknown = Object.keys(sizes).find((key) => !known.includes(key));
-  if (unknown)
-    throw new ConfigError(`student.config: unknown key "${unknown}"; there are ${known.join(", ")}.`);
-  const wrong = known.slice(0, 3).find((key) => typeof sizes[key] !== "number");
-  if (wrong) throw new ConfigError(`student.config: ${wrong} is missing or no number.`);
-  return sizes;
+/** What a family's models are made into. */
+interface Kind<M extends Adaptable> {
+  kdModel(model: M, name: string): KdModel;
+  select(model: M, layers: number | number[], options: { trainable: boolean }): M;
+  smaller(model: M, sizes: Record<string, unknown>, seed: number): M;
 }
 
-const essential = ["hiddenSize", "layers", "heads", "intermediateSize", "initializerRange"] as const;
-
-function openCausal(causal: CausalLm, name: string, use: KdUse): Opened {
+function opened<M extends Adaptable>(kind: Kind<M>, model: M, name: string, use: KdUse): Opened {
   return {
-    model: decoderOnly(causal, { ...use, name }),
-    student({ layers, config }, seed) {
-      const made = layers === undefined ? smallerCausal(causal, config!, seed) : selectLayers(causal, layers);
-      return decoderOnly(trained(made, use), { ...use, name: "student" });
+    model: kind.kdModel(model, name),
+    student({ layers, config }, start, lora) {
+      const made =
+        layers === undefined
+          ? kind.smaller(model, config!, start.seed)
+          : kind.select(model, layers, { trainable: lora === undefined });
+      return orDisposed(made, () => kind.kdModel(trained(made, { ...use, lora }, start), "student"));
     },
   };
 }
 
-function smallerCausal({ config, tokenizer }: CausalLm, sizes: Sizes, seed: number): CausalLm {
-  const {
-    modelType,
-    vocabularySize,
-    maxPositions,
-    activation,
-    tiedHead,
-    bosId,
-    eosIds,
-    ropeTheta,
-    normEpsilon,
-  } = config;
-  const options = {
-    ...{ modelType, vocabularySize, maxPositions, activation, tiedHead, eosIds, ropeTheta, normEpsilon },
-    ...(bosId !== undefined && { bosId }),
-    ...sizesFrom(sizes, [...essential, "kvHeads", "headSize", "maxPositions", "tiedHead"]),
-  };
-  return createCausalLm(options as CausalLmOptions, { seed, tokenizer: tokenizer! });
+function openCausal(causal: CausalLm, name: string, use: KdUse): Opened {
+  const kdModel = (model: CausalLm, as: string) => decoderOnly(model, { ...use, name: as });
+  return opened({ kdModel, select: selectLayers, smaller: smallerCausal }, causal, name, use);
 }
 
 function openEncoder(encoder: Encoder, name: string, use: KdUse): Opened {
-  if (!use.task) throw new ConfigError(`${name} is an encoder, which predicts no texts; give a task.`);
-  const options = { task: use.task, maxLength: use.maxLength };
-  return {
-    model: encoderClassifier(encoder, { ...options, name }),
-    student({ layers, config }, seed) {
-      const made =
-        layers === undefined ? smallerEncoder(encoder, config!, seed) : selectEncoderLayers(encoder, layers);
-      return encoderClassifier(trained(made, use), { ...options, name: "student" });
-    },
-  };
-}
-
-function smallerEncoder({ config, tokenizer }: Encoder, sizes: Sizes, seed: number): Encoder {
-  const { modelType, vocabularySize, positions, firstPosition, tokenTypes, normEpsilon, activation, padId } =
-    config;
-  const options = {
-    ...{ modelType, vocabularySize, positions, firstPosition, tokenTypes, normEpsilon, activation, padId },
-    pooler: config.pooler,
-    head: config.head,
-    ...sizesFrom(sizes, [...essential, "positions"]),
-  };
-  return createEncoder(options as EncoderOptions, { seed, tokenizer: tokenizer! });
+  const { task } = use;
+  if (!task) throw new ConfigError(`${name} is an encoder, which predicts no texts; give a task.`);
+  const kdModel = (model: Encoder, as: string) => encoderClassifier(model, { ...use, task, name: as });
+  return opened({ kdModel, select: selectEncoderLayers, smaller: smallerEncoder }, encoder, name, use);
 }
 
 function openT5(t5: T5, name: string, use: KdUse): Opened {
-  if (!use.task)
-    throw new ConfigError(`${name} is an encoder-decoder, which answers questions; give a task.`);
-  const options = { task: use.task, maxLength: use.maxLength };
-  return {
-    model: encoderDecoder(t5, { ...options, name }),
-    student({ layers, config }, seed) {
-      const made = layers === undefined ? smallerT5(t5, config!, seed) : selectT5Layers(t5, layers);
-      return encoderDecoder(trained(made, use), { ...options, name: "student" });
-    },
-  };
-}
-
-function smallerT5({ config, tokenizer }: T5, sizes: Sizes, seed: number): T5 {
-  const { modelType, vocabularySize, activation, gated, tiedHead, scaledHead, startId, eosIds, padId } =
-    config;
-  const options = {
-    ...{ modelType, vocabularySize, activation, gated, tiedHead, scaledHead, startId, eosIds, padId },
-    ...sizesFrom(sizes, [...essential.slice(0, 4), "decoderLayers", "headSize", "initializerFactor"]),
-  };
-  return createT5(options as T5Options, { seed, tokenizer: tokenizer! });
+  const { task } = use;
+  if (!task) throw new ConfigError(`${name} is an encoder-decoder, which answers questions; give a task.`);
+  const kdModel = (model: T5, as: string) => encoderDecoder(model, { ...use, task, name: as });
+  return opened({ kdModel, select: selectT5Layers, smaller: smallerT5 }, t5, name, use);
 }
 
 /** The `model_type` of a folder; undefined of a file, whose format says what it is. */
@@ -167,7 +117,7 @@ async function modelTypeOf(path: string): Promise<string | undefined> {
 export interface OpenFor {
   /** Whether it is trained; one that is not must have what the task needs. */
   trainable: boolean;
-  /** Of a fresh head. */
+  /** Of a fresh head, and of a fresh adapter. */
   seed: number;
   session: Session;
 }
@@ -181,27 +131,26 @@ export async function openKdModel(
   const hub = hubProgress(session);
   const path = reference.startsWith("hf:") ? await localPath(reference, hub) : reference;
   const type = (await modelTypeOf(path)) ?? "";
-  if (type === "t5" || type === "mt5") {
-    const t5 = await loadT5(path, { trainable });
-    return disposingOnFailure(t5, () => openT5(t5, reference, use), { ...use, trainable });
-  }
+  const trainsWeights = trainable && use.lora === undefined;
+  const held = { trainable: trainsWeights, storage: trainsWeights ? ("float32" as const) : use.storage };
+  const open = <M extends Adaptable>(model: M, as: (model: M, name: string, use: KdUse) => Opened): Opened =>
+    orDisposed(model, () => {
+      const ready = trainable ? trained(model, use, { seed, baseModel: reference }) : model;
+      return as(ready, reference, use);
+    });
+  if (type === "t5" || type === "mt5") return open(await loadT5(path, held), openT5);
   if (Object.hasOwn(encoderFamilies, type)) {
     const head = trainable && use.task ? { ...headLabels(use.task), seed } : {};
-    const encoder = await loadEncoder(path, { trainable, ...head });
-    return disposingOnFailure(encoder, () => openEncoder(encoder, reference, use), { ...use, trainable });
+    return open(await loadEncoder(path, { ...held, ...head }), openEncoder);
   }
-  const causal = await loadCausalLm(path, { trainable, hub, ...(tokenizer !== undefined && { tokenizer }) });
-  return disposingOnFailure(causal, () => openCausal(causal, reference, use), { ...use, trainable });
+  const more = { hub, ...(tokenizer !== undefined && { tokenizer }) };
+  return open(await loadCausalLm(path, { ...held, ...more }), openCausal);
 }
 
-function disposingOnFailure(
-  model: Parameterised,
-  open: () => Opened,
-  use: KdUse & { trainable: boolean },
-): Opened {
+/** What f makes of a model, which is freed where f fails. */
+function orDisposed<T>(model: Adaptable, f: () => T): T {
   try {
-    if (use.trainable) trained(model, use);
-    return open();
+    return f();
   } catch (error) {
     disposeModel(model);
     throw error;

@@ -20,8 +20,12 @@ export function checkPair(
   student: KdModel,
   teacher: KdModel | undefined,
   terms: readonly LossTerm[],
-  { onPolicy, data, sinkhorn, teacher: described }: KdConfig,
+  { onPolicy, data, sinkhorn, teacher: described, dropout = 0 }: KdConfig,
 ): void {
+  if (dropout > 0 && student.kind === "decoder-only")
+    throw new ConfigError(
+      "dropout: decoder-only models are trained without; leave it out, or give student.lora a dropout.",
+    );
   if (onPolicy > 0 && !student.sample)
     throw new ConfigError(`onPolicy: a student of kind ${student.kind} writes no answers.`);
   if (data && !student.textExamples)

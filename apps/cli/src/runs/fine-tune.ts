@@ -6,6 +6,7 @@ import {
   tokenLogProbs,
   tokenRows,
   trainableParameters,
+  withDropout,
 } from "@fdiv/models";
 import { microBatches, shuffledBatches } from "@fdiv/trainer";
 import * as tf from "@tensorflow/tfjs-core";
@@ -56,7 +57,11 @@ export async function fineTune(
       seed: config.seed,
       lengthOf,
       microBatchLength: config.microBatchTokens,
-      collate: (texts) => ({ texts, rows: textRows(texts) }),
+      collate: (texts, { epoch, index, places }) => ({
+        texts,
+        rows: textRows(texts),
+        dropout: { seed: `${config.seed}/${epoch}/${index}`, rows: places },
+      }),
     });
     if (dryRun) {
       session.say(planText(config, batches.stepsPerEpoch, "texts"));
@@ -73,7 +78,9 @@ export async function fineTune(
         label: "fine-tuning",
         resume,
         task: {
-          loss: ({ rows }) => ({ loss: tf.neg(tf.sum(tokenLogProbs(model, rows))) as tf.Scalar }),
+          loss: ({ rows, dropout }) => ({
+            loss: tf.neg(tf.sum(withDropout(model, dropout, () => tokenLogProbs(model, rows)))) as tf.Scalar,
+          }),
           examples: ({ rows }) => rows.scored.target.length,
           tokens: ({ rows }) => rows.rows * rows.length,
           describe: ({ texts }) => texts.map(({ source }) => source),

@@ -1,9 +1,10 @@
-import { activationBytes, addLora, type CausalLm, trainableParameters } from "@fdiv/models";
+import { activationBytes, type CausalLm, trainableParameters } from "@fdiv/models";
 import { type HubProgress, loadCausalLm } from "@fdiv/models/node";
 import { countParameters, parameterBytes } from "@fdiv/tensor-core";
 import { ConfigError } from "../config/config-file.ts";
 import type { DpoConfig, SftConfig } from "../config/schemas.ts";
 import type { Session } from "../session.ts";
+import { addAdapter } from "./adapter.ts";
 
 const millions = (count: number): string =>
   count >= 1e6 ? `${(count / 1e6).toFixed(1)} M` : `${(count / 1e3).toFixed(1)} k`;
@@ -51,17 +52,7 @@ export async function openModel(
     storage,
     hub: hubProgress(session),
   });
-  if (lora) {
-    const { rank, alpha, targets, rankStabilised } = lora;
-    addLora(model, {
-      rank,
-      rankStabilised,
-      seed,
-      baseModel: path,
-      ...(alpha !== undefined && { alpha }),
-      ...(targets !== undefined && { targets }),
-    });
-  }
+  if (lora) addAdapter(model, lora, { seed, baseModel: path });
   model.gradientCheckpointing = gradientCheckpointing;
   const trained = trainableParameters(model);
   const { layers, hiddenSize, modelType } = model.config;

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { CausalLm } from "@fdiv/models";
-import { saveAdapter, saveCausalLm } from "@fdiv/models/node";
+import { saveCausalLm } from "@fdiv/models/node";
 import { adamW } from "@fdiv/tensor-core";
 import { type BatchSource, schedule, type TrainOptions, type TrainResult, train } from "@fdiv/trainer";
 import { openRun } from "@fdiv/trainer/node";
@@ -10,6 +10,7 @@ import type * as tf from "@tensorflow/tfjs-core";
 import type { DpoConfig, SftConfig } from "../config/schemas.ts";
 import { Interrupted } from "../failure.ts";
 import type { Session } from "../session.ts";
+import { saveWithAdapter } from "./adapter.ts";
 import { mebibytes } from "./open-model.ts";
 import { cutSamples } from "./sample-log.ts";
 
@@ -154,13 +155,10 @@ export async function runTraining<M>(run: TrainingRun<M>, session: Session): Pro
 }
 
 /** The whole model, an adapter merged in, under `model`; the adapter itself beside it. */
-export async function saveModel(
+export const saveModel = (
   model: CausalLm,
   { output, dtype }: Pick<DpoConfig, "output" | "dtype">,
-): Promise<void> {
-  if (model.lora) await saveAdapter(model, join(output, "adapter"));
-  await saveCausalLm(model, join(output, "model"), { dtype });
-}
+): Promise<void> => saveWithAdapter(model, saveCausalLm, (name) => join(output, name), { dtype });
 
 /** Whether a run already ended: its final model is there. */
 export const isFinished = (output: string): boolean => existsSync(join(output, "model", "config.json"));

@@ -36,8 +36,8 @@ function variantsOf({ losses, vary }: KdRecipe): Variant[] {
   ];
 }
 
-/** Shares a checkpoint's disk space: figures are what is kept of a run here. */
-const lean = ["checkpointEvery=1000000", "keep=1"];
+/** Shares a checkpoint's disk space: figures are what is kept of a run here; and no dropout, so that losses differ by themselves alone. */
+const lean = ["checkpointEvery=1000000", "keep=1", "dropout=0", "teacher.fineTune.dropout=0"];
 
 /**
  * The same student distilled under every loss and variation, seed by seed, from one teacher whose outputs are computed once. What is there
