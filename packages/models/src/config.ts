@@ -1,3 +1,5 @@
+import { checkShare, checkSizes, perLayer } from "./config-check.ts";
+
 /** The nonlinearity of a feed-forward block: `geluTanh` is Hugging Face's `gelu_new` and `gelu_pytorch_tanh`. */
 export type Activation = "silu" | "gelu" | "geluTanh" | "relu";
 
@@ -78,19 +80,8 @@ const positiveSizes = [
   "maxPositions",
 ] as const;
 
-/** Bounds a hostile `config.json`: no size of a published model comes near. */
-const largestSize = 1 << 27;
-
 function check(config: CausalLmConfig): CausalLmConfig {
-  for (const name of positiveSizes) {
-    const value = config[name];
-    if (!Number.isInteger(value) || value < 1 || value > largestSize)
-      throw new RangeError(
-        `model config: ${name} must be a positive integer below ${largestSize}, got ${value}`,
-      );
-  }
-  if (config.layers > 4096)
-    throw new RangeError(`model config: layers must be at most 4096, got ${config.layers}`);
+  checkSizes("model config", config, positiveSizes);
   if (config.heads % config.kvHeads !== 0)
     throw new RangeError(
       `model config: heads (${config.heads}) must be a multiple of kvHeads (${config.kvHeads})`,
@@ -99,8 +90,7 @@ function check(config: CausalLmConfig): CausalLmConfig {
     throw new RangeError(
       `model config: rotarySize must be even and at most headSize (${config.headSize}), got ${config.rotarySize}`,
     );
-  if (!(config.normEpsilon >= 0 && config.normEpsilon < 1))
-    throw new RangeError(`model config: normEpsilon must be in [0, 1), got ${config.normEpsilon}`);
+  checkShare("model config", "normEpsilon", config.normEpsilon);
   if (!(config.ropeTheta > 0 && Number.isFinite(config.ropeTheta)))
     throw new RangeError(`model config: ropeTheta must be positive, got ${config.ropeTheta}`);
   for (const name of ["slidingWindows", "attentionScales"] as const)
@@ -125,8 +115,6 @@ export function causalLmConfig(options: CausalLmOptions): CausalLmConfig {
     throw new RangeError(
       `model config: hiddenSize (${hiddenSize}) must be a multiple of heads (${heads}), or give headSize`,
     );
-  const perLayer = <T>(value: T): T[] =>
-    Number.isInteger(layers) && layers > 0 && layers <= 4096 ? new Array<T>(layers).fill(value) : [];
   const defaults = {
     intermediateSize: 4 * hiddenSize,
     kvHeads: heads,
@@ -140,8 +128,8 @@ export function causalLmConfig(options: CausalLmOptions): CausalLmConfig {
     mlpBias: gpt2,
     ropeTheta: 10000,
     rotarySize: gpt2 ? 0 : headSize,
-    slidingWindows: perLayer(0),
-    attentionScales: perLayer(headSize ** -0.5),
+    slidingWindows: perLayer(layers, () => 0),
+    attentionScales: perLayer(layers, () => headSize ** -0.5),
     initializerRange: 0.02,
     eosIds: [],
     huggingFace: {},

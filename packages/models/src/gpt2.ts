@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { attend } from "./attend.ts";
 import type { CausalLm } from "./causal-lm.ts";
 import { type CausalLmConfig, causalLmConfig } from "./config.ts";
+import { perLayer } from "./config-check.ts";
 import type { Family, ForwardInput, ParameterSpec } from "./family.ts";
 import { activationFrom, activationName } from "./hugging-face-activation.ts";
 import { booleanField, idField, idsField, type Json, numberField, stringField } from "./json-field.ts";
@@ -30,9 +31,9 @@ function configFrom(json: Json): CausalLmConfig {
     normEpsilon: numberField(json, "layer_norm_epsilon", 1e-5),
     activation: activationFrom(stringField(json, "activation_function", "gelu_new")),
     tiedHead: booleanField(json, "tie_word_embeddings", true),
-    attentionScales: Array.from(
-      { length: Math.min(layers, 4096) },
-      (_, layer) => (scaled ? (hiddenSize / heads) ** -0.5 : 1) / (byLayer ? layer + 1 : 1),
+    attentionScales: perLayer(
+      layers,
+      (layer) => (scaled ? (hiddenSize / heads) ** -0.5 : 1) / (byLayer ? layer + 1 : 1),
     ),
     initializerRange: numberField(json, "initializer_range", 0.02),
     ...(bosId !== undefined && { bosId }),

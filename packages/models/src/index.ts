@@ -135,6 +135,7 @@ export {
   t5Logits,
   t5TokenLogProbs,
 } from "./t5/t5-scoring.ts";
+export { t5TokenLogProbsAndValues, t5TokenValues } from "./t5/t5-value-head.ts";
 export { noBranch, type SharedPrompt, type TokenRows, tokenRows } from "./token-rows.ts";
 export { type ByteLevelBpe, byteLevelBpeFiles } from "./tokenizer/byte-level-bpe.ts";
 export { huggingFaceTokenizer } from "./tokenizer/hugging-face-tokenizer.ts";
@@ -159,5 +160,6 @@ export {
   type ValueHead,
   type ValueHeadOptions,
   valueHeadNames,
+  type Writer,
 } from "./value-head.ts";
 export type { HoldOptions, WeightStorage } from "./weight-storage.ts";

@@ -1,4 +1,5 @@
 import { type CausalLmConfig, causalLmConfig } from "./config.ts";
+import { perLayer } from "./config-check.ts";
 import { activationFrom, activationName } from "./hugging-face-activation.ts";
 import {
   booleanField,
@@ -13,8 +14,7 @@ import { ropeScalingFrom, ropeScalingJson } from "./rotary-scaling.ts";
 
 /** Which layers see only a window: all of Mistral's, those that Qwen2 names. */
 function slidingWindows(json: Json, modelType: string, layers: number): number[] {
-  const each = (window: (layer: number) => number) =>
-    Array.from({ length: Math.min(layers, 4096) }, (_, layer) => window(layer));
+  const each = (window: (layer: number) => number) => perLayer(layers, window);
   if (modelType === "mistral") {
     const window = json.sliding_window === null ? 0 : numberField(json, "sliding_window", 4096);
     return each(() => window);

@@ -5,14 +5,18 @@ import { familyOf } from "./families.ts";
 import { addLora } from "./lora.ts";
 import { copyModel, disposeModel, freeze, trainableParameters, unfreeze } from "./parameterised.ts";
 import { headWeight, scoredStates } from "./scoring.ts";
+import type { T5 } from "./t5/t5-model.ts";
 import type { TokenRows } from "./token-rows.ts";
 
-/** A number for every prefix: a linear function of the hidden state after it. */
-export interface ValueHead {
+/** A model that writes, whose prefixes can be valued. */
+export type Writer = CausalLm | T5;
+
+/** A number for every prefix: a linear function of the (decoder's) hidden state after it. */
+export interface ValueHead<M extends Writer = CausalLm> {
   /** What is trained, by name: the head's weight [1, hiddenSize] and bias [1], and a trunk's own under `trunk.…`. */
   parameters: Map<string, tf.Variable>;
   /** The model whose hidden states are read, where that is not the policy itself. */
-  trunk?: CausalLm;
+  trunk?: M;
 }
 
 export interface ValueHeadOptions {
@@ -27,7 +31,7 @@ export interface ValueHeadOptions {
 
 export const valueHeadNames = { weight: "v_head.weight", bias: "v_head.bias" } as const;
 
-function ownTrunk(model: CausalLm, seed: number | string): CausalLm {
+function ownTrunk<M extends Writer>(model: M, seed: number | string): M {
   const trunk = copyModel(model);
   if (model.lora) addLora(trunk, { ...model.lora.config, seed });
   else unfreeze(trunk);
@@ -35,8 +39,12 @@ function ownTrunk(model: CausalLm, seed: number | string): CausalLm {
 }
 
 /** Everything of a head that is trained; of a trunk not the head over the vocabulary, unless it is the embedding too. */
-export function valueHeadOf(weight: tf.Variable, bias: tf.Variable, trunk?: CausalLm): ValueHead {
-  if (trunk && !trunk.config.tiedHead) freeze(trunk, familyOf(trunk.config.modelType).headName(trunk.config));
+export function valueHeadOf<M extends Writer>(
+  weight: tf.Variable,
+  bias: tf.Variable,
+  trunk?: M,
+): ValueHead<M> {
+  if (trunk && !trunk.config.tiedHead) freeze(trunk, vocabularyHead(trunk));
   const parameters = new Map<string, tf.Variable>([
     [valueHeadNames.weight, weight],
     [valueHeadNames.bias, bias],
@@ -46,8 +54,11 @@ export function valueHeadOf(weight: tf.Variable, bias: tf.Variable, trunk?: Caus
   return { parameters, ...(trunk && { trunk }) };
 }
 
+const vocabularyHead = ({ config }: Writer): string =>
+  "decoderLayers" in config ? "lm_head.weight" : familyOf(config.modelType).headName(config);
+
 /** A head that says 0 everywhere, to be trained as PPO's critic. */
-export function createValueHead(model: CausalLm, options: ValueHeadOptions = {}): ValueHead {
+export function createValueHead<M extends Writer>(model: M, options: ValueHeadOptions = {}): ValueHead<M> {
   const { trunk = "shared", seed = 0 } = options;
   const zeros = (shape: number[]): tf.Variable => tf.tidy(() => tf.variable(tf.zeros(shape)));
   return valueHeadOf(
@@ -57,7 +68,8 @@ export function createValueHead(model: CausalLm, options: ValueHeadOptions = {})
   );
 }
 
-const valuesOf = (head: ValueHead, states: tf.Tensor2D): tf.Tensor1D => {
+/** The values of hidden states [states, hiddenSize], [states]. */
+export const valuesOf = (head: Pick<ValueHead, "parameters">, states: tf.Tensor2D): tf.Tensor1D => {
   const { weight, bias } = valueHeadNames;
   const rows = linear(states, head.parameters.get(weight) as tf.Tensor, {
     bias: head.parameters.get(bias) as tf.Tensor,
@@ -99,7 +111,7 @@ export function tokenLogProbsAndValues(
 }
 
 /** Frees the head's memory, and its trunk's. */
-export function disposeValueHead(head: ValueHead): void {
+export function disposeValueHead(head: ValueHead<Writer>): void {
   if (head.trunk) disposeModel(head.trunk);
   const own = [...head.parameters].filter(([name]) => !name.startsWith("trunk."));
   disposeParameters(new Map(own));

@@ -1,4 +1,5 @@
 import type { Activation } from "../config.ts";
+import { checkCount, checkId, checkShare, checkSizes } from "../config-check.ts";
 
 /** What a head on top of an encoder says: one class of several, any of several, or numbers. */
 export type EncoderTask = "classification" | "multiLabel" | "regression";
@@ -52,7 +53,6 @@ export interface EncoderConfig {
 export type EncoderOptions = Partial<EncoderConfig> &
   Pick<EncoderConfig, "modelType" | "vocabularySize" | "hiddenSize" | "layers" | "heads">;
 
-const largestSize = 1 << 27;
 const positiveSizes = [
   "vocabularySize",
   "hiddenSize",
@@ -71,35 +71,21 @@ export function checkHead({ labels }: EncoderHead): void {
 }
 
 function check(config: EncoderConfig): EncoderConfig {
-  for (const name of positiveSizes) {
-    const value = config[name];
-    if (!Number.isInteger(value) || value < 1 || value > largestSize)
-      throw new RangeError(
-        `encoder config: ${name} must be a positive integer below ${largestSize}, got ${value}`,
-      );
-  }
-  if (config.layers > 4096)
-    throw new RangeError(`encoder config: layers must be at most 4096, got ${config.layers}`);
+  const what = "encoder config";
+  checkSizes(what, config, positiveSizes);
   if (config.hiddenSize % config.heads !== 0)
     throw new RangeError(
-      `encoder config: hiddenSize (${config.hiddenSize}) must be a multiple of heads (${config.heads})`,
+      `${what}: hiddenSize (${config.hiddenSize}) must be a multiple of heads (${config.heads})`,
     );
   const { firstPosition, positions, tokenTypes, normEpsilon, padId } = config;
   if (!Number.isInteger(firstPosition) || firstPosition < 0 || firstPosition >= positions)
     throw new RangeError(
-      `encoder config: firstPosition must be below positions (${positions}), got ${firstPosition}`,
+      `${what}: firstPosition must be below positions (${positions}), got ${firstPosition}`,
     );
-  if (!Number.isInteger(tokenTypes) || tokenTypes < 0 || tokenTypes > largestSize)
-    throw new RangeError(
-      `encoder config: tokenTypes must be a whole number of at least 0, got ${tokenTypes}`,
-    );
-  if (!(normEpsilon >= 0 && normEpsilon < 1))
-    throw new RangeError(`encoder config: normEpsilon must be in [0, 1), got ${normEpsilon}`);
-  if (!Number.isInteger(padId) || padId < 0 || padId >= config.vocabularySize)
-    throw new RangeError(`encoder config: padId must be a token id, got ${padId}`);
-  for (const [name, rate] of Object.entries(config.dropout))
-    if (!(rate >= 0 && rate < 1))
-      throw new RangeError(`encoder config: dropout.${name} must be in [0, 1), got ${rate}`);
+  checkCount(what, "tokenTypes", tokenTypes);
+  checkShare(what, "normEpsilon", normEpsilon);
+  checkId(what, "padId", padId, config.vocabularySize);
+  for (const [name, rate] of Object.entries(config.dropout)) checkShare(what, `dropout.${name}`, rate);
   if (config.head) checkHead(config.head);
   return config;
 }

@@ -2,23 +2,27 @@ import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openSafetensors, writeSafetensors } from "@fdiv/tensor-core/node";
 import * as tf from "@tensorflow/tfjs-core";
-import type { CausalLm } from "../causal-lm.ts";
-import { type ValueHead, valueHeadNames, valueHeadOf } from "../value-head.ts";
+import type { T5 } from "../t5/t5-model.ts";
+import { type ValueHead, valueHeadNames, valueHeadOf, type Writer } from "../value-head.ts";
 import { writeFolder } from "./atomic-file.ts";
 import { loadCausalLm } from "./load.ts";
+import { loadT5, saveT5 } from "./load-t5.ts";
 import { saveCausalLm } from "./save.ts";
 
 const weightsName = "value_head.safetensors";
 const trunkName = "trunk";
 
+const isT5 = (model: Writer): model is T5 => "decoderLayers" in model.config;
+
 /** Writes a value head: `value_head.safetensors`, and a trunk of its own as a Hugging Face folder beside it. */
-export async function saveValueHead(head: ValueHead, folder: string): Promise<void> {
+export async function saveValueHead({ parameters, trunk }: ValueHead<Writer>, folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
-  if (head.trunk) await saveCausalLm(head.trunk, join(folder, trunkName));
+  const place = join(folder, trunkName);
+  if (trunk) await (isT5(trunk) ? saveT5(trunk, place) : saveCausalLm(trunk, place));
   await writeFolder(folder, async (temporary) => {
     const tensors = await Promise.all(
       Object.values(valueHeadNames).map(async (name) => {
-        const variable = head.parameters.get(name)!;
+        const variable = parameters.get(name)!;
         const data = (await variable.data()) as Float32Array;
         return { name, dtype: "F32" as const, shape: [...variable.shape], data };
       }),
@@ -32,7 +36,7 @@ export async function saveValueHead(head: ValueHead, folder: string): Promise<vo
  *
  * @throws Error where the file is missing or of another hidden size
  */
-export async function loadValueHead(model: CausalLm, folder: string): Promise<ValueHead> {
+export async function loadValueHead<M extends Writer>(model: M, folder: string): Promise<ValueHead<M>> {
   const path = join(folder, weightsName);
   const file = await openSafetensors(path);
   const { hiddenSize } = model.config;
@@ -50,7 +54,8 @@ export async function loadValueHead(model: CausalLm, folder: string): Promise<Va
     const bias = await read(valueHeadNames.bias, [1]);
     const trunk = join(folder, trunkName);
     const hasTrunk = await stat(join(trunk, "config.json")).catch(() => undefined);
-    return valueHeadOf(weight, bias, hasTrunk ? await loadCausalLm(trunk) : undefined);
+    const load = isT5(model) ? loadT5 : loadCausalLm;
+    return valueHeadOf(weight, bias, hasTrunk ? ((await load(trunk)) as M) : undefined);
   } finally {
     await file.close();
   }

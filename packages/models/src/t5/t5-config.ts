@@ -1,4 +1,5 @@
 import type { Activation } from "../config.ts";
+import { checkId, checkShare, checkSizes } from "../config-check.ts";
 import { activationFrom, activationName } from "../hugging-face-activation.ts";
 import { booleanField, idField, idsField, type Json, numberField, stringField } from "../json-field.ts";
 
@@ -42,7 +43,6 @@ export interface T5Config {
 export type T5Options = Partial<T5Config> &
   Pick<T5Config, "vocabularySize" | "hiddenSize" | "layers" | "heads">;
 
-const largestSize = 1 << 27;
 const positiveSizes = [
   "vocabularySize",
   "hiddenSize",
@@ -56,29 +56,17 @@ const positiveSizes = [
 ] as const;
 
 function check(config: T5Config): T5Config {
-  for (const name of positiveSizes) {
-    const value = config[name];
-    if (!Number.isInteger(value) || value < 1 || value > largestSize)
-      throw new RangeError(
-        `T5 config: ${name} must be a positive integer below ${largestSize}, got ${value}`,
-      );
-  }
-  const { modelType, layers, decoderLayers, distanceBuckets, maxDistance, normEpsilon } = config;
+  const what = "T5 config";
+  checkSizes(what, config, positiveSizes);
+  const { modelType, distanceBuckets, maxDistance, vocabularySize } = config;
   if (modelType !== "t5" && modelType !== "mt5")
     throw new Error(`model type "${modelType}" is no T5 that is supported; supported are t5, mt5.`);
-  if (layers > 4096 || decoderLayers > 4096)
-    throw new RangeError(`T5 config: layers must be at most 4096, got ${layers} and ${decoderLayers}`);
   if (distanceBuckets % 4 !== 0 || distanceBuckets > 65536 || maxDistance <= distanceBuckets / 2)
     throw new RangeError(
-      `T5 config: distanceBuckets must be a multiple of 4 below twice maxDistance (${maxDistance}), got ${distanceBuckets}`,
+      `${what}: distanceBuckets must be a multiple of 4 below twice maxDistance (${maxDistance}), got ${distanceBuckets}`,
     );
-  if (!(normEpsilon >= 0 && normEpsilon < 1))
-    throw new RangeError(`T5 config: normEpsilon must be in [0, 1), got ${normEpsilon}`);
-  if (!(config.dropout >= 0 && config.dropout < 1))
-    throw new RangeError(`T5 config: dropout must be in [0, 1), got ${config.dropout}`);
-  for (const name of ["startId", "padId"] as const)
-    if (!Number.isInteger(config[name]) || config[name] < 0 || config[name] >= config.vocabularySize)
-      throw new RangeError(`T5 config: ${name} must be a token id, got ${config[name]}`);
+  for (const name of ["normEpsilon", "dropout"] as const) checkShare(what, name, config[name]);
+  for (const name of ["startId", "padId"] as const) checkId(what, name, config[name], vocabularySize);
   return config;
 }
 

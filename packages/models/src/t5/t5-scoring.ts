@@ -45,14 +45,8 @@ export function pickRows(x: tf.Tensor3D, index: Int32Array): tf.Tensor3D {
   return reshape(picked, [index.length, length, size]) as tf.Tensor3D;
 }
 
-/**
- * The decoder's final states of every output token, given the outputs before it, as the head takes them; padding included,
- * differentiable.
- *
- * @param encoded the inputs' states, where they are at hand; by default they are computed
- * @returns [rows·length, hiddenSize]
- */
-export function t5HiddenStates(model: T5, { inputs, outputs }: T5Batch, encoded?: tf.Tensor3D): tf.Tensor2D {
+/** The decoder's final, normalised states of every output token, [rows·length, hiddenSize], before the head's scale. */
+function decoderStates(model: T5, { inputs, outputs }: T5Batch, encoded?: tf.Tensor3D): tf.Tensor2D {
   return tf.tidy(() => {
     const states = pickRows(encoded ?? t5EncoderStates(model, inputs), outputs.input);
     const { rows, length } = outputs;
@@ -67,13 +61,27 @@ export function t5HiddenStates(model: T5, { inputs, outputs }: T5Batch, encoded?
     const ids = tf.tensor2d(outputs.ids, [rows, length], "int32");
     const crossed = reshape(states, [-1, model.config.hiddenSize]);
     const decode = () => throughStack(model, "decoder", ids, input, { crossed });
-    return headStates(model, withRows(model, namesOfOutputs(outputs.input), decode));
+    return withRows(model, namesOfOutputs(outputs.input), decode);
   });
 }
 
-/** The states that predict the scored tokens, [scored, hiddenSize]. */
+/**
+ * The decoder's final states of every output token, given the outputs before it, as the head takes them; padding included,
+ * differentiable.
+ *
+ * @param encoded the inputs' states, where they are at hand; by default they are computed
+ * @returns [rows·length, hiddenSize]
+ */
+export const t5HiddenStates = (model: T5, batch: T5Batch, encoded?: tf.Tensor3D): tf.Tensor2D =>
+  tf.tidy(() => headStates(model, decoderStates(model, batch, encoded)));
+
+/** The decoder's states that predict the scored tokens, [scored, hiddenSize], before the head's scale. */
+export const scoredDecoderStates = (model: T5, batch: T5Batch, states = batch.scored.state): tf.Tensor2D =>
+  gatherRows(decoderStates(model, batch), tf.tensor1d(states, "int32")) as tf.Tensor2D;
+
+/** The same as the head takes them. */
 const scoredStates = (model: T5, batch: T5Batch, states: Int32Array): tf.Tensor2D =>
-  gatherRows(t5HiddenStates(model, batch), tf.tensor1d(states, "int32")) as tf.Tensor2D;
+  headStates(model, scoredDecoderStates(model, batch, states));
 
 /**
  * The logits of each scored token's law, differentiable, as distillation needs them.
