@@ -1,7 +1,7 @@
 import { execFile } from "node:child_process";
 import { fileURLToPath } from "node:url";
-import { createCausalLm, disposeModel, huggingFaceTokenizer } from "@fdiv/models";
-import { saveCausalLm } from "@fdiv/models/node";
+import { createCausalLm, createT5, disposeModel, huggingFaceTokenizer } from "@fdiv/models";
+import { saveCausalLm, saveT5 } from "@fdiv/models/node";
 import { wordTokenizerConfig, wordTokenizerJson } from "./demo/word-tokenizer.ts";
 
 const entry = fileURLToPath(new URL("./main.ts", import.meta.url));
@@ -64,5 +64,19 @@ export async function saveTinyModel(
     { seed, tokenizer },
   );
   await saveCausalLm(model, folder, { dtype: "F32" });
+  disposeModel(model);
+}
+
+/** Writes a T5 of ten words, and others, that says anything. */
+export async function saveTinyT5(folder: string, { more = [] }: Pick<TinyModel, "more"> = {}): Promise<void> {
+  const tokenizer = huggingFaceTokenizer({
+    tokenizer: wordTokenizerJson([...words, ...more]) as never,
+    config: wordTokenizerConfig,
+  });
+  const model = createT5(
+    { vocabularySize: tokenizer.vocabularySize, hiddenSize: 16, layers: 2, heads: 2, eosIds: [2] },
+    { seed: 1, tokenizer },
+  );
+  await saveT5(model, folder);
   disposeModel(model);
 }

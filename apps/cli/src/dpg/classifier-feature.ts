@@ -2,7 +2,7 @@ import { classifier, type Feature } from "@fdiv/dpg";
 import { classifyTexts } from "@fdiv/models";
 import { loadEncoder } from "@fdiv/models/node";
 import { ConfigError } from "../config/config-file.ts";
-import type { FeatureConfig } from "./dpg-schema.ts";
+import type { FeatureConfig } from "../config/feature-schema.ts";
 import type { Text } from "./text-model.ts";
 
 /** What a classifier of `models` says of a text; it stays in memory as long as the command runs. */

@@ -9,10 +9,10 @@ import {
   validJson,
 } from "@fdiv/dpg";
 import { ConfigError } from "../config/config-file.ts";
+import type { FeatureConfig } from "../config/feature-schema.ts";
 import { loadReward } from "../rewards/load-reward.ts";
 import { sentiment } from "../rewards/sentiment.ts";
 import { classifierFeature } from "./classifier-feature.ts";
-import type { FeatureConfig } from "./dpg-schema.ts";
 import type { Prompt, Text } from "./language-policy.ts";
 
 async function unnamed(config: FeatureConfig): Promise<Feature<Text, Prompt>> {

@@ -21,7 +21,7 @@ import { wordTokenizerConfig, wordTokenizerJson } from "../demo/word-tokenizer.t
 import type { Session } from "../session.ts";
 import { featureOf } from "./features.ts";
 import { languagePolicy } from "./language-policy.ts";
-import { openDecoder, openTexts } from "./open-policy.ts";
+import { openTexts } from "./open-policy.ts";
 import { seq2seqTexts } from "./seq2seq-texts.ts";
 import { decoderTexts, type Prompt, type TextModel } from "./text-model.ts";
 
@@ -59,6 +59,11 @@ const kinds: Record<string, () => TextModel> = {
     return decoderTexts(model);
   },
   "an encoder-decoder": () => seq2seqTexts(t5()),
+  "an encoder-decoder with an adapter": () => {
+    const model = t5();
+    addLora(model, { rank: 2 });
+    return seq2seqTexts(model);
+  },
 };
 const promptsOf = (model: TextModel, count: number): Prompt[] =>
   Array.from({ length: count }, (_, i) => {
@@ -85,6 +90,17 @@ describe.each(Object.entries(kinds))("%s as a policy", (kind, make) => {
       expect(Math.abs(sum - logProbs[i]!)).toBeLessThan(1e-4);
     }
     expect(at).toBe(tokens.length);
+    // What PPO learns from: each token's law, beside values that begin at 0, of a trunk shared or its own.
+    for (const trunk of ["shared", "separate"] as const) {
+      const values = model.valued({ trunk });
+      const found = values.tokens(outcomes, prompts);
+      found.logProbs.dataSync().forEach((value, i) => {
+        expect(Math.abs(value - tokens[i]!)).toBeLessThan(1e-4);
+      });
+      expect(found.values.dataSync().every((value) => value === 0)).toBe(true);
+      expect([...found.sequences]).toEqual(outcomes.flatMap(({ ids }, i) => ids.map(() => i)));
+      values.dispose();
+    }
     policy.base.dispose();
     model.dispose();
   });
@@ -120,17 +136,21 @@ describe.each(Object.entries(kinds))("%s as a policy", (kind, make) => {
   });
 });
 
-it("an encoder-decoder is opened as what it is; PPO and adapters say that they want a decoder", async () => {
+it("an encoder-decoder is opened as what it is, with an adapter too, and says what it can't", async () => {
   const folder = join(await mkdtemp(join(tmpdir(), "fdiv-texts-")), "t5");
   await saveT5(t5(), folder);
-  const asked = { model: folder, seed: 0 };
+  const asked = { model: folder, seed: 0, storage: "float32" as const };
   const model = await openTexts(asked, session);
   expect(model.withoutAdapter).toBeUndefined();
   expect(model.promptIds("")).toHaveLength(1);
-  await expect(openTexts({ ...asked, lora: { rank: 2 } }, session)).rejects.toThrow(
-    /adapters are for decoder/,
+  const lora = { rank: 2, rankStabilised: false };
+  const adapted = await openTexts({ ...asked, lora }, session);
+  expect(adapted.withoutAdapter).toBeDefined();
+  expect([...adapted.parameters.keys()].every((name) => name.includes(".lora_"))).toBe(true);
+  await expect(openTexts({ ...asked, storage: "bfloat16" }, session)).rejects.toThrow(/add lora/);
+  await expect(openTexts({ ...asked, lora: { ...lora, targets: ["query"] } }, session)).rejects.toThrow(
+    /ends in "query"; the default is q, v/,
   );
-  await expect(openDecoder(asked, session)).rejects.toThrow(/takes decoder-only ones/);
 });
 
 it("a classifier's opinion is a feature, by the name of its label", async () => {

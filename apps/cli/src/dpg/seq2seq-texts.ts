@@ -1,4 +1,5 @@
 import {
+  createValueHead,
   disposeModel,
   generateSeq2Seq,
   seq2seqLogProbs,
@@ -6,10 +7,13 @@ import {
   type T5Batch,
   t5Batch,
   t5TokenLogProbs,
+  t5TokenLogProbsAndValues,
   trainableParameters,
+  withoutAdapter,
 } from "@fdiv/models";
 import { saveT5 } from "@fdiv/models/node";
-import type { Prompt, Text, TextModel } from "./text-model.ts";
+import { saveWithAdapter } from "../runs/adapter.ts";
+import { type Prompt, type Text, type TextModel, textValues } from "./text-model.ts";
 
 /** An encoder-decoder model: the encoder reads the prompt, and the text is what the decoder answers. @throws when the model has no tokenizer */
 export function seq2seqTexts(model: T5): TextModel {
@@ -37,7 +41,13 @@ export function seq2seqTexts(model: T5): TextModel {
     },
     textLogProbs: (texts, prompts) => seq2seqLogProbs(model, batchOf(texts, prompts)),
     tokenLogProbs: (texts, prompts) => t5TokenLogProbs(model, batchOf(texts, prompts)),
-    save: (folder, dtype) => saveT5(model, folder("model"), { dtype }),
+    valued: (options) =>
+      textValues(createValueHead(model, options), (head, texts, prompts) => {
+        const batch = batchOf(texts, prompts);
+        return { ...t5TokenLogProbsAndValues(model, head, batch), sequences: batch.scored.sequence };
+      }),
+    ...(model.lora && { withoutAdapter: <T>(f: () => Promise<T>) => withoutAdapter(model, f) }),
+    save: (folder, dtype) => saveWithAdapter(model, saveT5, folder, { dtype }),
     dispose: () => disposeModel(model),
   };
 }

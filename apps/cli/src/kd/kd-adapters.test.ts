@@ -7,9 +7,9 @@ import { loadEncoder, loadT5 } from "@fdiv/models/node";
 import { startBackend } from "@fdiv/tensor-core/node";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
-import { saveTinyModel } from "../command-line.testing.ts";
+import { saveTinyModel, saveTinyT5 } from "../command-line.testing.ts";
 import { Interrupted } from "../failure.ts";
-import { saveTinyEncoder, saveTinyT5, writeTasks } from "./kd-material.testing.ts";
+import { saveTinyEncoder, writeTasks } from "./kd-material.testing.ts";
 import { json, type RunsFolder, runsFolder } from "./kd-run.testing.ts";
 
 let folder: RunsFolder;
@@ -26,7 +26,7 @@ beforeAll(async () => {
     seed: 2,
   }));
   await saveTinyEncoder(at("base"), 3, 1);
-  await saveTinyT5(at("t5"));
+  await saveTinyT5(at("t5"), { more: ["was", "because", "so", "sst2", "sentence:", "positive", "negative"] });
   await writeTasks(at(""));
 });
 

@@ -1,7 +1,8 @@
 import "@tensorflow/tfjs";
 import { startBackend } from "@fdiv/tensor-core/node";
 import { beforeAll, describe, expect, it } from "vitest";
-import { saveTinyEncoder, saveTinyT5, words, writeTasks } from "./kd-material.testing.ts";
+import { saveTinyT5 } from "../command-line.testing.ts";
+import { saveTinyEncoder, words, writeTasks } from "./kd-material.testing.ts";
 import { type RunsFolder, runsFolder } from "./kd-run.testing.ts";
 
 let folder: RunsFolder;
@@ -101,7 +102,9 @@ describe("fdiv kd with encoders", () => {
 
 describe("fdiv kd with encoder-decoders", () => {
   it("fine-tunes, and distils by the Sinkhorn distance over the answers' tokens, also of answers the student writes", async () => {
-    await saveTinyT5(at("t5"));
+    await saveTinyT5(at("t5"), {
+      more: ["was", "because", "so", "sst2", "sentence:", "positive", "negative"],
+    });
     const teacher = await run("t5-teacher", {
       task: task("sst2"),
       student: { model: at("t5") },

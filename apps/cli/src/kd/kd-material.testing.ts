@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { createEncoder, createT5, disposeModel, huggingFaceTokenizer } from "@fdiv/models";
-import { saveEncoder, saveT5 } from "@fdiv/models/node";
+import { createEncoder, disposeModel, huggingFaceTokenizer } from "@fdiv/models";
+import { saveEncoder } from "@fdiv/models/node";
 import { wordTokenizerConfig, wordTokenizerJson } from "../demo/word-tokenizer.ts";
 
 export const words = ["the", "a", "cat", "dog", "is", "was", "good", "bad", "happy", "sad", "because", "so"];
@@ -73,25 +73,4 @@ export async function writeTasks(folder: string): Promise<void> {
       }),
     );
   }
-}
-
-/** Writes a T5 that knows the words of sst2. */
-export async function saveTinyT5(path: string): Promise<void> {
-  const tokenizer = huggingFaceTokenizer({
-    tokenizer: wordTokenizerJson([...words, "sst2", "sentence:", "positive", "negative"]) as never,
-    config: wordTokenizerConfig,
-  });
-  const t5 = createT5(
-    {
-      vocabularySize: tokenizer.vocabularySize,
-      hiddenSize: 16,
-      layers: 2,
-      heads: 2,
-      eosIds: [2],
-      initializerFactor: 1,
-    },
-    { seed: 1, tokenizer },
-  );
-  await saveT5(t5, path);
-  disposeModel(t5);
 }

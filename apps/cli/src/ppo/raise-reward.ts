@@ -11,8 +11,6 @@ import {
   type PpoState,
   ppo,
 } from "@fdiv/dpg";
-import { createValueHead, disposeValueHead } from "@fdiv/models";
-import { saveValueHead } from "@fdiv/models/node";
 import { adamW, type Optimizer } from "@fdiv/tensor-core";
 import { schedule, type StepRow as TrainingRow } from "@fdiv/trainer";
 import { openRun, type Run, writeDurably } from "@fdiv/trainer/node";
@@ -20,9 +18,8 @@ import type * as tf from "@tensorflow/tfjs-core";
 import { drawSamples } from "../dpg/draw-samples.ts";
 import { featureOf } from "../dpg/features.ts";
 import { languagePolicy, type Prompt, type Text } from "../dpg/language-policy.ts";
-import { openDecoder } from "../dpg/open-policy.ts";
+import { openTexts } from "../dpg/open-policy.ts";
 import { takeSteps } from "../dpg/take-steps.ts";
-import { decoderTexts } from "../dpg/text-model.ts";
 import { Interrupted } from "../failure.ts";
 import { promptsOf } from "../runs/datasets.ts";
 import { mebibytes } from "../runs/open-model.ts";
@@ -43,11 +40,10 @@ export async function raiseReward(
   const reward = await featureOf(config.reward);
   const { prompts: given = [""], output, ...rest } = config;
   const prompts = typeof given === "string" ? await promptsOf(given) : given;
-  const model = await openDecoder(config, session);
-  const texts = decoderTexts(model);
+  const texts = await openTexts(config, session);
   const policy = languagePolicy(texts, config);
-  const head = createValueHead(model, { trunk: config.value.trunk, seed: config.seed });
-  const trained = languageActorCritic(model, head, policy);
+  const values = texts.valued({ trunk: config.value.trunk, seed: config.seed });
+  const trained = languageActorCritic(values, policy);
   try {
     const contexts = prompts.map((text): Prompt => ({ text, ids: texts.promptIds(text) }));
     if (dryRun) {
@@ -96,10 +92,10 @@ export async function raiseReward(
           `Stopped after step ${interrupted} of ${config.steps}; everything is saved in ${output}. Add --resume to go on.`,
         );
       session.say(`peak of memory: ${mebibytes(process.resourceUsage().maxRSS * 1024)}`);
-      const { evaluation, samples } = await evaluateReward(model, policy, reward, contexts, config);
+      const { evaluation, samples } = await evaluateReward(texts, policy, reward, contexts, config);
       await writeEvaluationSamples(output, samples);
       await writeDurably(join(output, "evaluation.json"), `${JSON.stringify(evaluation, null, 2)}\n`);
-      await saveValueHead(head, join(output, "value"));
+      await values.save(join(output, "value"));
       await texts.save((name) => join(output, name), config.dtype);
     } catch (error) {
       await store.failure(error);
@@ -110,7 +106,7 @@ export async function raiseReward(
     }
   } finally {
     policy.base.dispose();
-    disposeValueHead(head);
+    values.dispose();
     texts.dispose();
   }
 }

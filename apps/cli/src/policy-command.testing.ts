@@ -1,0 +1,95 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { mkdtemp, readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, vi } from "vitest";
+import { commandEnvironment, commandLine, fdiv } from "./command-line.testing.ts";
+
+type Row = Record<string, number>;
+
+const timings = new Set(["seconds", "tokensPerSecond", "examplesPerSecond", "peakMemoryMiB"]);
+const flags = (settings: readonly string[]) => settings.flatMap((setting) => ["--set", setting]);
+
+/** A command that trains a policy, in a folder of its own, with settings that all its runs have. */
+export interface PolicyCommand {
+  at(name: string): string;
+  /** A whole run into the folder of that name. */
+  run(name: string, ...settings: string[]): Promise<{ code: number; err: string; rows: Row[] }>;
+  rows(name: string): Promise<Row[]>;
+  json(path: string): Promise<ReturnType<typeof JSON.parse>>;
+  /**
+   * Runs once without and once with a signal after some steps, and a resume; both must have written the same rows, but for timings, and the
+   * same files.
+   *
+   * @returns the rows
+   */
+  survives(
+    names: { straight: string; stopped: string },
+    stop: { signal: "SIGINT" | "SIGKILL"; after: number; files: string[] },
+    ...settings: string[]
+  ): Promise<Row[]>;
+  /** The one message that settings are refused with, before anything is written. */
+  refusal(...settings: string[]): Promise<string>;
+}
+
+export async function policyCommand(
+  command: "dpg" | "ppo",
+  common: (at: PolicyCommand["at"]) => string[],
+): Promise<PolicyCommand> {
+  const place = await mkdtemp(join(tmpdir(), `fdiv-${command}-`));
+  const at = (name: string) => join(place, name);
+  const settingsOf = (name: string, settings: readonly string[]) =>
+    flags([...common(at), ...settings, `output=${at(name)}`]);
+  const rows = async (name: string): Promise<Row[]> =>
+    (await readFile(at(`${name}/metrics.jsonl`), "utf8"))
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line));
+  const figures = async (name: string) =>
+    (await rows(name)).map((row) =>
+      Object.fromEntries(Object.entries(row).filter(([figure]) => !timings.has(figure))),
+    );
+  const run: PolicyCommand["run"] = async (name, ...settings) => {
+    const { code, err } = await fdiv(command, ...settingsOf(name, settings));
+    expect(code, err).toBe(0);
+    return { code, err, rows: await rows(name) };
+  };
+  return {
+    at,
+    run,
+    rows,
+    json: async (path) => JSON.parse(await readFile(at(path), "utf8")),
+    async survives({ straight, stopped }, { signal, after, files }, ...settings) {
+      const whole = await run(straight, ...settings);
+      const child = spawn(process.execPath, commandLine([command, ...settingsOf(stopped, settings)]), {
+        env: commandEnvironment,
+        stdio: "ignore",
+      });
+      await vi.waitFor(async () => expect((await rows(stopped)).length).toBeGreaterThan(after), {
+        timeout: 60_000,
+        interval: 20,
+      });
+      child.kill(signal);
+      const code = await new Promise((resolve) => child.once("exit", resolve));
+      if (signal === "SIGINT") expect(code).toBe(130);
+      expect((await rows(stopped)).length).toBeLessThan(whole.rows.length);
+      expect((await fdiv(command, at(stopped), "--resume")).code).toBe(0);
+      expect(await figures(stopped)).toEqual(await figures(straight));
+      for (const file of files) {
+        const [one, other] = await Promise.all(
+          [straight, stopped].map((name) => readFile(at(`${name}/${file}`))),
+        );
+        expect(one!.equals(other!), file).toBe(true);
+      }
+      return whole.rows;
+    },
+    async refusal(...settings) {
+      const { code, err } = await fdiv(command, ...settingsOf("refused", settings));
+      expect(code).toBe(1);
+      expect(existsSync(at("refused"))).toBe(false);
+      expect(err).not.toMatch(/ at .*\.ts:\d/);
+      return err;
+    },
+  };
+}
