@@ -1,7 +1,13 @@
+export {
+  averages,
+  type DistillSweepRun,
+  distillSweep,
+  type SweepRow,
+  sweepTable,
+} from "./distill/distill-sweep.ts";
 export { gradientVarianceTable, relativeGradientDeviation } from "./distill/gradient-variance.ts";
 export { digits, fashion, type ImagesOptions, images, variants } from "./distill/images.ts";
 export { type MixturesOptions, mixtures } from "./distill/mixtures.ts";
-export { averages, type SweepRow, type SweepRun, sweep, sweepTable } from "./distill/sweep.ts";
 export { approachTargets, type TargetsOptions, type TargetsRow } from "./dpg/targets.ts";
 export { targetsPage, targetsTable } from "./dpg/targets-report.ts";
 export { type FrontierOptions, type FrontierPoint, frontier } from "./dpo/frontier.ts";

@@ -8,6 +8,8 @@ export interface SweepRun {
   directory: string;
   /** The file inside that is there once the run is finished. */
   result: string;
+  /** The file inside that is there once the run has begun; default metrics.jsonl. */
+  begun?: string;
   /** Runs of an earlier round come first, so that a sweep that is stopped has as many seeds of each setting; default 0. */
   round?: number;
   /** Makes the run; `resume` when a part of it is there. */
@@ -33,10 +35,10 @@ export async function sweep<R>(name: string, runs: readonly SweepRun[], session:
   // What each run says of itself would drown what the sweep says.
   const quiet: Session = { ...session, say: () => undefined, progress: () => ({}) };
   const started = performance.now();
-  for (const [i, { directory, make }] of open.entries()) {
+  for (const [i, { directory, begun = "metrics.jsonl", make }] of open.entries()) {
     await mkdir(directory, { recursive: true });
     const before = performance.now();
-    await make(quiet, existsSync(join(directory, "metrics.jsonl")));
+    await make(quiet, existsSync(join(directory, begun)));
     const took = performance.now() - before;
     const left = ((performance.now() - started) / (i + 1)) * (open.length - i - 1);
     process.stderr.write(

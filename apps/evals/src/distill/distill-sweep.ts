@@ -1,11 +1,11 @@
-import { existsSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { checkConfig, type DistillationEvaluation, distillRun, distillSchema, type Session } from "@fdiv/cli";
 import { meanInterval } from "@fdiv/metrics";
+import { sweep } from "../sweep.ts";
 
 /** One run of a sweep: where it goes, and its configuration but for that. */
-export interface SweepRun {
+export interface DistillSweepRun {
   name: string;
   /** The row of the table that it belongs to. */
   row: string;
@@ -39,31 +39,38 @@ async function logged(directory: string): Promise<Record<string, number>> {
 }
 
 /** Runs what is not there yet, each going on where it stopped, and reads all results; checkpoints of finished runs are removed. */
-export async function sweep(
-  runs: readonly SweepRun[],
+export async function distillSweep(
+  runs: readonly DistillSweepRun[],
   output: string,
   session: Session,
-): Promise<Map<SweepRun, SweepResult>> {
-  await mkdir(output, { recursive: true });
-  const found = new Map<SweepRun, SweepResult>();
-  for (const run of runs) {
-    const directory = join(output, run.name);
-    const file = join(directory, "evaluation.json");
-    if (!existsSync(file)) {
-      process.stderr.write(`${directory}\n`);
-      const config = checkConfig(distillSchema, { ...run.config, output: directory }, run.name);
-      await distillRun(config, session, { resume: existsSync(join(directory, "config.json")) });
-      await rm(join(directory, "checkpoints"), { recursive: true, force: true });
-    }
-    const { generator } = JSON.parse(await readFile(file, "utf8")) as DistillationEvaluation;
-    found.set(run, { evaluation: generator, logged: await logged(directory) });
-  }
+): Promise<Map<DistillSweepRun, SweepResult>> {
+  const made = runs.map(({ name, config: given }) => {
+    const directory = join(output, name);
+    return {
+      directory,
+      result: "evaluation.json",
+      // What comes before the steps, such as the teacher's own training, goes on too.
+      begun: "config.json",
+      async make(quiet: Session, resume: boolean) {
+        const config = checkConfig(distillSchema, { ...given, output: directory }, name);
+        await distillRun(config, quiet, { resume });
+        await rm(join(directory, "checkpoints"), { recursive: true, force: true });
+      },
+    };
+  });
+  const evaluations = await sweep<DistillationEvaluation>("distill", made, session);
+  const found = new Map<DistillSweepRun, SweepResult>();
+  for (const [i, run] of runs.entries())
+    found.set(run, {
+      evaluation: evaluations[i]!.generator,
+      logged: await logged(join(output, run.name)),
+    });
   return found;
 }
 
 /** Every row's figures over its runs; figures of the source of samples with a name, and of the log. */
 export function averages(
-  results: ReadonlyMap<SweepRun, SweepResult>,
+  results: ReadonlyMap<DistillSweepRun, SweepResult>,
   source = "student, 1 step",
 ): SweepRow[] {
   const rows = new Map<string, Record<string, number>[]>();

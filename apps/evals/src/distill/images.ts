@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { openSession } from "@fdiv/cli";
-import { averages, type SweepRun, sweep, sweepTable } from "./sweep.ts";
+import { averages, type DistillSweepRun, distillSweep, sweepTable } from "./distill-sweep.ts";
 
 /** Image files in IDX. */
 export interface ImageFiles {
@@ -117,7 +117,7 @@ export async function images(options: ImagesOptions): Promise<string> {
     if (!Object.hasOwn(variants, variant))
       throw new Error(`There is no variant "${variant}"; there are ${Object.keys(variants).join(", ")}.`);
   const kinds = [...new Set(options.variants.map(conditionalOf))];
-  const teachers: SweepRun[] = seeds.flatMap((seed) =>
+  const teachers: DistillSweepRun[] = seeds.flatMap((seed) =>
     kinds.map((conditional) => ({
       name: `${name}-teacher${conditional ? "-by-class" : ""}-seed${seed}`,
       row: conditional ? "by class" : "",
@@ -150,7 +150,7 @@ export async function images(options: ImagesOptions): Promise<string> {
       },
     })),
   );
-  const runs: SweepRun[] = options.variants.flatMap((variant) =>
+  const runs: DistillSweepRun[] = options.variants.flatMap((variant) =>
     seeds.map((seed) => {
       const teacher = join(output, `${name}-teacher${conditionalOf(variant) ? "-by-class" : ""}-seed${seed}`);
       return {
@@ -174,8 +174,8 @@ export async function images(options: ImagesOptions): Promise<string> {
   );
   const session = await openSession({ quiet: true });
   try {
-    const known = await sweep(teachers, output, session);
-    const results = await sweep(runs, output, session);
+    const known = await distillSweep(teachers, output, session);
+    const results = await distillSweep(runs, output, session);
     const named = (source: string, label: string) =>
       averages(known, source).map((row) => ({ ...row, row: row.row ? `${label}, ${row.row}` : label }));
     const rows = [

@@ -1,8 +1,8 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openSession } from "@fdiv/cli";
+import { averages, type DistillSweepRun, distillSweep, sweepTable } from "./distill-sweep.ts";
 import { gradientVarianceTable } from "./gradient-variance.ts";
-import { averages, type SweepRun, sweep, sweepTable } from "./sweep.ts";
 
 export interface MixturesOptions {
   settings: readonly string[];
@@ -73,7 +73,7 @@ export async function mixtures(options: MixturesOptions): Promise<string> {
     for (const setting of settings) {
       const slug = setting.replace(" ", "-");
       const starts = new Map<number, string>();
-      const runs: SweepRun[] = [];
+      const runs: DistillSweepRun[] = [];
       for (const seed of seeds) {
         // The first run of a seed trains the net that the others of the seed start from.
         for (const divergence of divergences)
@@ -100,7 +100,7 @@ export async function mixtures(options: MixturesOptions): Promise<string> {
             if (!start) starts.set(seed, name);
           }
       }
-      const results = await sweep(runs, output, session);
+      const results = await distillSweep(runs, output, session);
       const rows = [
         ...averages(results),
         ...averages(results, "teacher, 18 Heun steps")

@@ -9,8 +9,8 @@ import { saveDenoiser } from "@fdiv/models/node";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { averages, type DistillSweepRun, type SweepResult, sweepTable } from "./distill-sweep.ts";
 import { relativeGradientDeviation } from "./gradient-variance.ts";
-import { averages, type SweepResult, type SweepRun, sweepTable } from "./sweep.ts";
 
 const folder = fileURLToPath(new URL("../../recipes/f-distill/", import.meta.url));
 let place: string;
@@ -92,7 +92,7 @@ describe("the recipes for a GPU machine", () => {
 });
 
 it("a sweep's table has means over runs with their intervals, and leaves out what is not finite", () => {
-  const run = (row: string, value: number): [SweepRun, SweepResult] => [
+  const run = (row: string, value: number): [DistillSweepRun, SweepResult] => [
     { name: `${row}${value}`, row, config: {} },
     {
       evaluation: {

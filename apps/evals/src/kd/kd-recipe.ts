@@ -1,9 +1,9 @@
-import { existsSync } from "node:fs";
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { distilRun, type KdEvaluation, kdSchema, openSession, readConfig } from "@fdiv/cli";
+import { distilRun, type KdEvaluation, kdSchema, openSession, readConfig, type Session } from "@fdiv/cli";
 import { renderReport } from "@fdiv/report";
 import { readRun } from "@fdiv/report/node";
+import { pathPart, sweep } from "../sweep.ts";
 import { type KdSeedRow, type KdSummary, summariseSeeds } from "./kd-table.ts";
 
 export interface KdRecipe {
@@ -20,8 +20,6 @@ interface Variant {
   name: string;
   settings: string[];
 }
-
-const plain = (text: string): string => text.replaceAll(/[^\w.-]+/g, "-");
 
 /** Every loss as it is, then the last one with each varied key. */
 function variantsOf({ losses, vary }: KdRecipe): Variant[] {
@@ -45,42 +43,40 @@ const lean = ["checkpointEvery=1000000", "keep=1", "dropout=0", "teacher.fineTun
  */
 export async function distilVariants(recipe: KdRecipe): Promise<KdSummary[]> {
   const { output, settings, seeds } = recipe;
-  await mkdir(output, { recursive: true });
   const session = await openSession({ quiet: true });
   const variants = variantsOf(recipe);
-  const rows: KdSeedRow[] = [];
-  try {
-    for (const seed of seeds)
-      for (const { name, settings: own } of variants) {
-        const run = join(output, `${plain(name)}-seed${seed}`);
-        const file = join(run, "evaluation.json");
-        if (!existsSync(file)) {
-          process.stderr.write(`${run}\n`);
-          const config = await readConfig(kdSchema, undefined, [
-            ...lean,
-            `teacher.fineTune.output=${join(output, "teacher")}`,
-            `teacher.cache.folder=${join(output, "teacher-outputs")}`,
-            ...settings,
-            ...own,
-            `seed=${seed}`,
-            `output=${run}`,
-          ]);
-          await distilRun(config, session, { resume: existsSync(join(run, "metrics.jsonl")) });
-        }
-        const { distillation } = JSON.parse(await readFile(file, "utf8")) as KdEvaluation;
-        rows.push({ name, seed, distillation });
-      }
-  } finally {
-    session.close();
-  }
+  const runs = seeds.flatMap((seed, round) =>
+    variants.map(({ name, settings: own }) => {
+      const directory = join(output, `${pathPart(name)}-seed${seed}`);
+      const make = async (quiet: Session, resume: boolean) => {
+        const config = await readConfig(kdSchema, undefined, [
+          ...lean,
+          `teacher.fineTune.output=${join(output, "teacher")}`,
+          `teacher.cache.folder=${join(output, "teacher-outputs")}`,
+          ...settings,
+          ...own,
+          `seed=${seed}`,
+          `output=${directory}`,
+        ]);
+        await distilRun(config, quiet, { resume });
+      };
+      return { name, seed, run: { directory, result: "evaluation.json", round, make } };
+    }),
+  );
+  const evaluations = await sweep<KdEvaluation>(
+    "kd",
+    runs.map(({ run }) => run),
+    session,
+  ).finally(() => session.close());
+  const rows = runs.map(
+    ({ name, seed }, i): KdSeedRow => ({ name, seed, distillation: evaluations[i]!.distillation }),
+  );
   const summary = summariseSeeds(
     rows,
     variants.map(({ name }) => name),
   );
   await writeFile(join(output, "kd.json"), `${JSON.stringify({ settings, seeds, summary }, null, 2)}\n`);
-  const runs = await Promise.all(
-    rows.map(({ name, seed }) => readRun(join(output, `${plain(name)}-seed${seed}`))),
-  );
-  await writeFile(join(output, "report.html"), renderReport(runs, { title: "Distillation by loss" }));
+  const read = await Promise.all(runs.map(({ run }) => readRun(run.directory)));
+  await writeFile(join(output, "report.html"), renderReport(read, { title: "Distillation by loss" }));
   return summary;
 }
