@@ -3,6 +3,7 @@ import type { Activation } from "./activation.ts";
 import { attention } from "./attention.ts";
 import { cacheWrite } from "./cache-write.ts";
 import { embedding } from "./embedding.ts";
+import { weightShape } from "./half-weights.ts";
 import { checkIndices } from "./index-check.ts";
 import { defineKernel, hasFastKernel } from "./kernel.ts";
 import { layerNorm } from "./layer-norm.ts";
@@ -121,6 +122,12 @@ function slotsOf(layer: DecoderLayer, index: number): Slots {
   return slots;
 }
 
+/** How wide a decoder's feed-forward is: what its way down reads. */
+export function decoderWidth(inputs: Record<string, tf.TensorInfo | undefined>, transposed: boolean): number {
+  const down = inputs["0.down.weight"]!;
+  return down.shape.length === 3 ? down.shape[1]! : weightShape(down)[transposed ? 1 : 0]!;
+}
+
 /** FdivDecoderStep: the logits [R, V] after one more token a row; the caches take its keys and values in place. */
 export const decoderStepKernel = defineKernel<Slots, DecoderAttributes>({
   name: "FdivDecoderStep",
@@ -135,19 +142,32 @@ export const decoderStepKernel = defineKernel<Slots, DecoderAttributes>({
     const multiplied = (
       x: tf.Tensor,
       weight: tf.Tensor,
+      outputs: number,
       transposed: boolean,
       options: { bias?: tf.Tensor; activation?: Activation } = {},
     ): tf.Tensor => {
       const isPacked = weight.rank === 3;
-      return linear(x, isPacked ? fromPanels(weight) : weight, {
+      return linear(x, isPacked ? fromPanels(weight, outputs) : weight, {
         transposeWeight: transposed && !isPacked,
         ...options,
       });
     };
-    const project = (x: tf.Tensor, name: string, activation: Activation = "none"): tf.Tensor => {
+    const project = (
+      x: tf.Tensor,
+      name: string,
+      outputs: number,
+      activation: Activation = "none",
+    ): tf.Tensor => {
       const bias = inputs[`${name}.bias`];
-      return multiplied(x, inputs[`${name}.weight`]!, transposeWeight, { activation, ...(bias && { bias }) });
+      return multiplied(x, inputs[`${name}.weight`]!, outputs, transposeWeight, {
+        activation,
+        ...(bias && { bias }),
+      });
     };
+    const kvWidth = inputs["0.keys"]!.shape[2]!;
+    const width = (kvWidth / kvHeads) * heads;
+    const hidden = inputs["norm.weight"]!.size;
+    const inner = decoderWidth(inputs, transposeWeight);
     const turned = (x: tf.Tensor, count: number): tf.Tensor =>
       cos && sin ? rotary(x, cos, sin, tf.reshape(positions!, [rows, 1]), { heads: count }) : x;
     let x = embedding(inputs.embedding!, ids!);
@@ -157,27 +177,23 @@ export const decoderStepKernel = defineKernel<Slots, DecoderAttributes>({
       const keys = inputs[`${i}.keys`] as tf.Variable;
       const values = inputs[`${i}.values`] as tf.Variable;
       const parts = inputs[`${i}.projection1.weight`]
-        ? [0, 1, 2].map((part) => project(at, `${i}.projection${part}`))
-        : split(project(at, `${i}.projection0`), keys.shape[2]!);
+        ? [width, kvWidth, kvWidth].map((outputs, part) => project(at, `${i}.projection${part}`, outputs))
+        : tf.split(project(at, `${i}.projection0`, width + 2 * kvWidth), [width, kvWidth, kvWidth], 1);
       const [q, k, v] = parts.map((part) => tf.reshape(part, [rows, 1, part.shape[1]!]));
       cacheWrite(keys, turned(k!, kvHeads), layout!);
       cacheWrite(values, v!, layout!);
       const options = { heads, kvHeads, scale: scales[i]!, window: windows[i]! };
       const mixed = attention(turned(q!, heads), keys, values, layout!, options);
-      x = tf.add(x, project(tf.reshape(mixed, [rows, -1]), `${i}.output`));
+      x = tf.add(x, project(tf.reshape(mixed, [rows, -1]), `${i}.output`, hidden));
       const between = normed(x, `${i}.feedForwardNorm`);
       const wide = inputs[`${i}.gate.weight`]
-        ? tf.mul(project(between, `${i}.gate`, activation), project(between, `${i}.up`))
-        : project(between, `${i}.up`, activation);
-      x = tf.add(x, project(wide, `${i}.down`));
+        ? tf.mul(project(between, `${i}.gate`, inner, activation), project(between, `${i}.up`, inner))
+        : project(between, `${i}.up`, inner, activation);
+      x = tf.add(x, project(wide, `${i}.down`, hidden));
     }
-    return multiplied(normed(x, "norm"), inputs.head!, true);
+    return multiplied(normed(x, "norm"), inputs.head!, weightShape(inputs.embedding!)[0]!, true);
   },
 });
-
-/** Queries, keys and values out of one product, the last two `width` wide. */
-const split = (x: tf.Tensor, width: number): tf.Tensor[] =>
-  tf.split(x, [x.shape[1]! - 2 * width, width, width], 1);
 
 /** Whether the backend computes a whole step as one; elsewhere layer by layer is as fast. */
 export const decodesAsOne = (): boolean => hasFastKernel("FdivDecoderStep");

@@ -410,6 +410,7 @@ export function fastKernelsAgree(): void {
     ].flatMap((kind) => [
       [kind, 5, 10],
       [kind, 7, 16],
+      [kind, 17, 8],
       [kind, 16, 12],
       [kind, 70, 8],
     ]) as [string, number, number][],

@@ -13,9 +13,12 @@ export const panelsKernel = defineKernel<{ weight: tf.Tensor }, { transposed: bo
     tf.expandDims(transposed ? tf.add(weight, 0) : tf.transpose(weight), 2),
 });
 
-/** A weight [inputs, outputs] out of panels without filling, as the twin makes them. */
-export const fromPanels = (panels: tf.Tensor): tf.Tensor =>
-  tf.reshape(tf.transpose(panels, [1, 0, 2]), [panels.shape[1]!, -1]);
+/** A weight [inputs, outputs] out of its panels. */
+export function fromPanels(panels: tf.Tensor, outputs: number): tf.Tensor {
+  const [count, inputs, width] = panels.shape as [number, number, number];
+  const filled = tf.reshape(tf.transpose(panels, [1, 0, 2]), [inputs, count * width]);
+  return count * width === outputs ? filled : tf.slice(filled, [0, 0], [inputs, outputs]);
+}
 
 /** A decoder whose weights lie in panels of their own, which `dispose` frees; the weights they were copied from are the caller's. */
 export interface PackedDecoder {
@@ -27,6 +30,15 @@ export interface PackedDecoder {
 const worthwhile = { rows: 4, steps: 16 };
 /** A model larger than this is read where it lies: twice in memory it would cost more than it gains. */
 const mostBytes = 2 ** 29;
+
+/** Most outputs of a panel on any backend. */
+const widestPanel = 16;
+
+/** Whether queries, keys and values out of one product begin where panels do. */
+function splitsByPanels({ layers, heads, kvHeads }: Decoder): boolean {
+  const kvWidth = layers[0]!.keys.shape[2]!;
+  return [kvWidth, (kvWidth / kvHeads) * heads].every((width) => width % widestPanel === 0);
+}
 
 /** A layer's modules that multiply. */
 const moduleNames = ["output", "gate", "up", "down"] as const;
@@ -56,7 +68,8 @@ export function packDecoder(
     steps >= worthwhile.steps &&
     bytes <= mostBytes &&
     decoder.head.shape[0] === decoder.embedding.shape[0] &&
-    !weights.some(isHalfWeight);
+    !weights.some(isHalfWeight) &&
+    (decoder.layers[0]!.projections.length === 3 || splitsByPanels(decoder));
   if (!fits) return { decoder, dispose: () => undefined };
   const made: tf.Tensor[] = [];
   const packed = (weight: tf.Tensor, transposed: boolean): tf.Tensor => {

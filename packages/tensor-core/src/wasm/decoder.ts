@@ -1,13 +1,23 @@
 import type * as tf from "@tensorflow/tfjs-core";
-import type { DecoderAttributes } from "../decoder-step.ts";
+import { type DecoderAttributes, decoderWidth } from "../decoder-step.ts";
 import { isHalfWeight, weightShape } from "../half-weights.ts";
-import { type GemmOptions, gemm, type MatrixView, view } from "./gemm.ts";
+import {
+  type GemmOptions,
+  gemm,
+  type MatrixView,
+  packPanels,
+  panelColumns,
+  panelView,
+  view,
+} from "./gemm.ts";
 import type { Implementations } from "./implementations.ts";
 import { blocking } from "./kernel-ids.ts";
 import { activationNumber } from "./linear-algebra.ts";
 import { float, type KernelModule } from "./module.ts";
 
 type Inputs = Record<string, tf.TensorInfo>;
+
+const isPacked = ({ shape }: tf.TensorInfo): boolean => shape.length === 3;
 
 /** Where a step keeps what it makes: one area, cut up. */
 function areas(module: KernelModule, sizes: readonly number[]): number[] {
@@ -30,8 +40,11 @@ function step(module: KernelModule, inputs: Inputs, attributes: DecoderAttribute
   const width = (kvWidth / kvHeads) * heads;
   const half = inputs.cos?.shape[1] ?? 0;
   const outputsOf = (name: string) => weightShape(inputs[`${name}.weight`]!)[transposeWeight ? 0 : 1]!;
-  const wide = outputsOf("0.up");
-  const logits = module.output([rows, weightShape(inputs.head!)[0]!]);
+  const wide = decoderWidth(inputs, transposeWeight);
+  const logits = module.output([
+    rows,
+    weightShape(inputs[isPacked(inputs.head!) ? "embedding" : "head"]!)[0]!,
+  ]);
   const [x, y, q, k, v, seen, inner, gate, ignored] = areas(
     module,
     [hidden, hidden, width, kvWidth, kvWidth, width, wide, wide, Math.max(2, heads)].map(
@@ -51,15 +64,17 @@ function step(module: KernelModule, inputs: Inputs, attributes: DecoderAttribute
   ) => {
     const weight = inputs[`${name}.weight`]!;
     const isHalf = isHalfWeight(weight);
+    const bias = at(`${name}.bias`);
+    const shifted = { ...options, ...(bias && { bias: bias + 4 * first }) };
+    if (isPacked(weight)) {
+      const right = panelView(at(`${name}.weight`) + 4 * first * inside);
+      return gemm(module, view(from, rows, inside, false), right, to, [rows, outputs, inside], shifted);
+    }
     const start = at(`${name}.weight`) + (isHalf ? 2 : 4) * first * (transposeWeight ? inside : 1);
     const right: MatrixView = transposeWeight
       ? view(start, inside, outputs, true, isHalf)
       : { ...view(start, inside, outputsOf(name), false, isHalf) };
-    const bias = at(`${name}.bias`);
-    gemm(module, view(from, rows, inside, false), right, to, [rows, outputs, inside], {
-      ...options,
-      ...(bias && { bias: bias + 4 * first }),
-    });
+    gemm(module, view(from, rows, inside, false), right, to, [rows, outputs, inside], shifted);
   };
   const normed = (name: string, from: number, to: number) => {
     const weight = at(`${name}.weight`);
@@ -127,14 +142,31 @@ function step(module: KernelModule, inputs: Inputs, attributes: DecoderAttribute
   gemm(
     module,
     view(y, rows, hidden, false),
-    view(at("head"), hidden, vocabulary, true, isHalfWeight(head)),
+    isPacked(head) ? panelView(at("head")) : view(at("head"), hidden, vocabulary, true, isHalfWeight(head)),
     module.pointer(logits),
     [rows, vocabulary, hidden],
   );
   return logits;
 }
 
-export const decoderKernels: Implementations = { FdivDecoderStep: step };
+/** A weight in the panels that a product reads. */
+function panels(module: KernelModule, weight: tf.TensorInfo, transposed: boolean): tf.TensorInfo {
+  const [rows, columns] = weight.shape as [number, number];
+  const [inputs, outputs] = transposed ? [columns, rows] : [rows, columns];
+  const out = module.output([Math.ceil(outputs / panelColumns), inputs, panelColumns]);
+  packPanels(
+    module,
+    view(module.pointer(weight), inputs, outputs, transposed),
+    [outputs, inputs],
+    module.pointer(out),
+  );
+  return out;
+}
+
+export const decoderKernels: Implementations = {
+  FdivDecoderStep: step,
+  FdivPanels: (module, { weight }, { transposed }) => panels(module, weight!, transposed),
+};
 
 /** Whether the module can do a step: heads of whole vectors, and of gated units the one that it has. */
 export const decoderFits = (inputs: Inputs, { kvHeads, activation, layers }: DecoderAttributes): boolean => {

@@ -8,6 +8,8 @@ export interface MatrixView {
   columnStride: number;
   /** Whether its numbers are bfloat16, which only a right operand may be. */
   half?: boolean;
+  /** Whether it lies in panels already, as `packPanels` leaves a right operand. */
+  packed?: boolean;
 }
 
 export interface GemmOptions {
@@ -52,6 +54,45 @@ export function view(
     : { pointer, rowStride: columns, columnStride: 1, half };
 }
 
+/** Columns of a panel of B. */
+export const panelColumns = 8;
+
+/** A right operand in panels, [panels, rows, panelColumns]. */
+export const panelView = (pointer: number): MatrixView => ({
+  pointer,
+  rowStride: 1,
+  columnStride: 1,
+  packed: true,
+});
+
+/** Copies B [K, N] to panels of its columns, the last filled up with zeros; `packed` has room for them all. */
+export function packPanels(
+  module: KernelModule,
+  b: MatrixView,
+  [n, k]: readonly [number, number],
+  packed: number,
+) {
+  const strides = [4 * b.rowStride, 4 * b.columnStride];
+  const args = [
+    0,
+    b.pointer,
+    0,
+    0,
+    n,
+    k,
+    0,
+    0,
+    ...strides,
+    packed,
+    0,
+    0,
+    0,
+    n,
+    ...new Array<number>(7).fill(0),
+  ];
+  module.run("packPanel", args, Math.ceil(n / panelColumns));
+}
+
 /** C [M, N], row-major at `c`, = (C +) op(A) [M, K] · op(B) [K, N], then bias and activation. */
 export function gemm(
   module: KernelModule,
@@ -87,6 +128,12 @@ export function gemm(
     activation,
     preactivation,
   ];
+  if (b.packed) {
+    const [rows, split] = taskShape(m, n, module.threads);
+    const args = [...common(b.pointer, 0, n), rows, split, 0];
+    module.run("gemmRows", args, Math.ceil(m / rows) * Math.ceil(n / split));
+    return;
+  }
   const columnTasks = Math.ceil(n / blocking.columnBlock);
   if (m <= fewRows && !b.half && a.columnStride === 1 && b.rowStride === 1) {
     module.run("gemmDots", common(0, 0, n), columnTasks);
@@ -96,16 +143,16 @@ export function gemm(
     module.run("gemmColumns", common(0, 0, n), columnTasks);
     return;
   }
-  const perPanel = 32 * Math.max(1, k);
-  const panels = Math.ceil(n / 8);
+  const perPanel = 4 * panelColumns * Math.max(1, k);
+  const panels = Math.ceil(n / panelColumns);
   const step = Math.max(1, Math.min(panels, Math.floor(packedBytes / perPanel)));
   const packed = module.scratch("packed", step * perPanel);
   for (let panel = 0; panel < panels; panel += step) {
-    const first = panel * 8;
-    const columns = Math.min(n - first, step * 8);
+    const first = panel * panelColumns;
+    const columns = Math.min(n - first, step * panelColumns);
     const [rows, split] = taskShape(m, columns, module.threads);
     const args = [...common(packed, first, columns), rows, split, b.half ? 1 : 0];
-    module.run("packPanel", args, Math.ceil(columns / 8));
+    module.run("packPanel", args, Math.ceil(columns / panelColumns));
     module.run("gemmRows", args, Math.ceil(m / rows) * Math.ceil(columns / split));
   }
 }
