@@ -1,3 +1,4 @@
+export { overTokens } from "./answer-vocabulary.ts";
 export { type Cost, costMatrix } from "./cost-matrix.ts";
 export {
   type MultiLevelLoss,

@@ -1,5 +1,5 @@
-import { gatherRows } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { overTokens } from "./answer-vocabulary.ts";
 import { type Cost, costMatrix } from "./cost-matrix.ts";
 import { solvedValue } from "./sinkhorn.ts";
 import { planSinkhorn, type SinkhornOptions } from "./sinkhorn-options.ts";
@@ -65,15 +65,6 @@ export interface SinkhornKdLoss {
   points: number;
 }
 
-function columnsOf(logits: tf.Tensor2D, ids: readonly number[]): tf.Tensor2D {
-  const wrong = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < logits.shape[1]));
-  if (wrong !== undefined || ids.length === 0)
-    throw new RangeError(
-      `sinkhornKd: the answers' vocabulary holds ${wrong}, expected ids below ${logits.shape[1]}.`,
-    );
-  return tf.transpose(gatherRows(tf.transpose(logits), tf.tensor1d([...ids], "int32"))) as tf.Tensor2D;
-}
-
 interface Points {
   /** [problems, points, V] */
   student: tf.Tensor3D;
@@ -107,7 +98,7 @@ function pointsOf(
   const ids = formulation.kind === "answer" ? formulation.vocabulary : undefined;
   const [s, t] = [student, teacher].map((logits) => {
     const rows = kept ? keptRows(flat(logits), kept) : flat(logits);
-    return tf.expandDims(ids ? columnsOf(rows, ids) : rows, 0) as tf.Tensor3D;
+    return tf.expandDims(ids ? overTokens(rows, ids) : rows, 0) as tf.Tensor3D;
   });
   return { student: s!, teacher: t!, count: s!.shape[1] };
 }

@@ -71,8 +71,11 @@ export async function distil(
       session.say(planText(config, batches.stepsPerEpoch, "examples"));
       return;
     }
-    const answerVocabulary =
-      config.sinkhorn.formulation === "answer" ? items && model.answerVocabulary?.(items.train) : undefined;
+    const wantsAnswers = config.vocabulary === "answers" || config.sinkhorn.formulation === "answer";
+    const answerVocabulary = wantsAnswers && items ? model.answerVocabulary?.(items.train) : undefined;
+    const answers = config.vocabulary === "answers" ? answerVocabulary : undefined;
+    if (answers?.length === 0)
+      throw new ConfigError(`vocabulary: ${items!.task.name} has no candidate answers; leave it out.`);
     const start = await model.fingerprint();
     await runTraining<KdBatch>(
       {
@@ -86,7 +89,7 @@ export async function distil(
         resume,
         task: {
           loss({ layout, signal, labelled, dropout }) {
-            return kdLoss(terms, {
+            const signals = {
               student: model.withDropout(dropout!, () => model.logits(layout)),
               ...(signal && signalTensors(signal)),
               labels: layout.labels,
@@ -96,7 +99,8 @@ export async function distil(
               labelled,
               isRegression: model.isRegression,
               ...(answerVocabulary && { answerVocabulary }),
-            });
+            };
+            return kdLoss(terms, signals, answers);
           },
           examples: ({ layout }) => (config.level === "token" ? layout.labels.length : layout.examples),
           tokens: ({ layout }) => layout.tokens,

@@ -1,3 +1,4 @@
+import { overTokens } from "@fdiv/sinkhorn-kd";
 import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../config/config-file.ts";
 import type { KdConfig } from "./kd-schema.ts";
@@ -44,12 +45,28 @@ export function kdTerms(config: KdConfig): LossTerm[] {
   return terms;
 }
 
-/** Σ weight × term, each a sum over the points, and each term's own sum by name. */
+/** Signals whose logits are over some tokens alone. */
+function overAnswers(signals: Signals, ids: readonly number[]): Signals {
+  const { student, teacher, answerVocabulary: _, ...rest } = signals;
+  return {
+    ...rest,
+    student: overTokens(student, ids),
+    ...(teacher && { teacher: overTokens(teacher, ids) }),
+  };
+}
+
+/**
+ * Σ weight × term, each a sum over the points, and each term's own sum by name.
+ *
+ * @param answers the tokens that teacher and student are compared over; labels are learnt over all
+ */
 export function kdLoss(
   terms: readonly LossTerm[],
   signals: Signals,
+  answers?: readonly number[],
 ): { loss: tf.Scalar; metrics: Record<string, tf.Tensor> } {
-  const sums = terms.map((term) => term.sum(signals));
+  const compared = answers && signals.teacher ? overAnswers(signals, answers) : signals;
+  const sums = terms.map((term) => term.sum(term.needsTeacher ? compared : signals));
   const weighted = sums.map((sum, i) => tf.mul(terms[i]!.weight, sum));
   return {
     loss: tf.addN(weighted) as tf.Scalar,

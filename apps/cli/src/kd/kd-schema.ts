@@ -124,6 +124,13 @@ export const kdSchema = z
       .boolean()
       .default(true)
       .describe("τ² on divergences, so that gradients keep their size."),
+    vocabulary: z
+      .enum(["all", "answers"])
+      .default("all")
+      .describe(
+        "What teacher and student are compared over by every loss but ce: all tokens, or those alone that the task's answers are made of, " +
+          "so that what a softened teacher says of other tokens does not count.",
+      ),
     level: z
       .enum(["token", "sequence"])
       .default("token")

@@ -84,6 +84,28 @@ describe("fdiv kd", () => {
     expect(distances[1]!).toBeLessThan(0.6 * distances[0]!);
   });
 
+  it("compares over the tokens of answers alone: transport as by its own formulation, divergences by the same rule", async () => {
+    const settings = { student: { layers: 1 }, steps: 12, epochs: 100, evaluateEvery: 12 };
+    const transport = { ce: 0.5, sinkhorn: 1 };
+    const own = await run("answers-own", {
+      ...{ ...settings, loss: transport },
+      sinkhorn: { formulation: "answer" },
+    });
+    const asked = await run("answers-asked", { ...settings, loss: transport, vocabulary: "answers" });
+    const losses = (rows: Record<string, number>[]) => rows.flatMap(({ loss }) => loss ?? []);
+    losses(own.rows).forEach((loss, i) => {
+      expect(losses(asked.rows)[i]! / loss).toBeCloseTo(1, 4);
+    });
+    const terms = async (name: string, more: object) =>
+      (await run(name, { ...settings, loss: "forward-kl", alpha: 0.5, ...more })).rows.flatMap(
+        (row) => row["terms/forward-kl"] ?? [],
+      );
+    const [some, all] = [await terms("kl-answers", { vocabulary: "answers" }), await terms("kl-all", {})];
+    // What the softened laws differ by on tokens that answer nothing is left out.
+    expect(some[0]!).toBeLessThan(all[0]!);
+    expect(some.at(-1)!).toBeLessThan(0.7 * some[0]!);
+  });
+
   it("goes on after a stop as if nothing had been, the student's own answers and the teacher's cache included", async () => {
     const settings = (cache: string) => ({
       student: { layers: 1 },
@@ -177,6 +199,10 @@ describe("fdiv kd", () => {
     expect(await attempt({ loss: "forwrd-kl" })).toMatch(/no divergence "forwrd-kl".*forward-kl/s);
     expect(await attempt({ microBatchTokens: 64 })).toMatch(/another loss; leave it out/);
     expect(await attempt({ loss: "gjs:2" })).toMatch(/beta is 2/);
+    const topK = { model: at("teacher/model"), cache: { folder: at("cache-k"), topK: 4 } };
+    expect(await attempt({ vocabulary: "answers", teacher: topK })).toMatch(/keep all logits/);
+    const foreign = { vocabulary: "answers", loss: "uld", student: { model: at("other") } };
+    expect(await attempt(foreign)).toMatch(/answers other tokens/);
     expect(await attempt({ student: { model: at("other") } })).toMatch(/have other tokenizers; take uld/);
     expect(await attempt({ task: { name: "sst3", folder: at("task") } })).toMatch(/no task "sst3"/);
     const wide = { student: { config: { hidden_size: 16, layers: 1, heads: 2, width: 3 } } };

@@ -20,7 +20,7 @@ export function checkPair(
   student: KdModel,
   teacher: KdModel | undefined,
   terms: readonly LossTerm[],
-  { onPolicy, data, sinkhorn, teacher: described, dropout = 0 }: KdConfig,
+  { onPolicy, data, sinkhorn, teacher: described, dropout = 0, vocabulary }: KdConfig,
 ): void {
   if (dropout > 0 && student.kind === "decoder-only")
     throw new ConfigError(
@@ -34,6 +34,10 @@ export function checkPair(
     throw new ConfigError(
       "sinkhorn.formulation: an encoder has classes in place of answer tokens; take batch.",
     );
+  if (vocabulary === "answers" && !student.answerVocabulary)
+    throw new ConfigError("vocabulary: an encoder has classes in place of answer tokens; leave it out.");
+  if (vocabulary === "answers" && data)
+    throw new ConfigError("vocabulary: texts have no answers to choose from; leave it out, or give a task.");
   const odd = student.isRegression && terms.find(({ name }) => name !== "ce" && name !== "mse");
   if (odd)
     throw new ConfigError(
@@ -47,6 +51,10 @@ export function checkPair(
   if (described?.cache?.topK !== undefined) {
     const dense = terms.find(({ name }) => name === "mse");
     if (dense) throw new ConfigError("teacher.cache.topK: mse needs all logits.");
+    if (vocabulary === "answers")
+      throw new ConfigError(
+        "teacher.cache.topK: the likeliest tokens need not be those of answers; keep all logits, or leave vocabulary out.",
+      );
   }
   if (sharesPoints(student, teacher)) return;
   const unfit = terms.find(({ needsTeacher, isCrossVocabulary }) => needsTeacher && !isCrossVocabulary);
@@ -57,6 +65,10 @@ export function checkPair(
   if (onPolicy > 0)
     throw new ConfigError(
       "onPolicy: teacher and student have other tokenizers, so the teacher can't read the student's tokens.",
+    );
+  if (vocabulary === "answers")
+    throw new ConfigError(
+      "vocabulary: teacher and student have other tokenizers, and answers other tokens; leave it out.",
     );
   if (data) throw new ConfigError("data: texts need one tokenizer for teacher and student; give a task.");
 }
