@@ -45,7 +45,7 @@ export {
   type UnetDenoiser,
   unetDenoiser,
 } from "./denoisers/unet-denoiser.ts";
-export { unet2d, unet2dFeatures, unet2dParameters } from "./denoisers/unet2d.ts";
+export { unet2d, unet2dFeatures } from "./denoisers/unet2d.ts";
 export {
   diffusersConfig,
   type Unet2dConfig,
@@ -54,6 +54,7 @@ export {
   unet2dConfigFromDiffusers,
 } from "./denoisers/unet2d-config.ts";
 export { type DropoutOptions, withDropout } from "./dropout.ts";
+export { unet2dParameters } from "./denoisers/unet2d-parameters.ts";
 export { classify, classifyTexts, headLogits, headProbabilities, pool } from "./encoders/classify.ts";
 export { type EmbedOptions, embed, embedTexts } from "./encoders/embed.ts";
 export { bidirectionalLayout, encode } from "./encoders/encode.ts";

@@ -3,8 +3,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { parametrisationFromDiffusers } from "./diffusers-scheduler.ts";
 import { encodeWeights } from "./encode-weights.ts";
 import { type UnetDenoiser, unetDenoiser } from "./unet-denoiser.ts";
-import { unet2dParameters } from "./unet2d.ts";
 import { diffusersConfig, unet2dConfigFromDiffusers } from "./unet2d-config.ts";
+import { unet2dParameters } from "./unet2d-parameters.ts";
 
 /** The files of a diffusers UNet2DModel with its scheduler, as they lie in its folder. */
 export interface DiffusersUnetFiles {

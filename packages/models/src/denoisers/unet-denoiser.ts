@@ -2,8 +2,9 @@ import type * as tf from "@tensorflow/tfjs-core";
 import { copyVariables, type DenoiserModel, parameterMembers } from "./denoiser-model.ts";
 import { checkParameters, initialise } from "./initialise.ts";
 import { denoiseWith, edm, type Parametrisation } from "./parametrisation.ts";
-import { unet2d, unet2dFeatures, unet2dParameters } from "./unet2d.ts";
+import { unet2d, unet2dFeatures } from "./unet2d.ts";
 import { type Unet2dConfig, type Unet2dOptions, unet2dConfig } from "./unet2d-config.ts";
+import { unet2dParameters } from "./unet2d-parameters.ts";
 
 /** A U-Net over images [batch, height, width, channels] as a denoiser. */
 export interface UnetDenoiser extends DenoiserModel {

@@ -1,0 +1,128 @@
+import { activate, attention, conv2d, groupNorm, linear, upsample2x } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+
+/** What every block of diffusers' image networks needs to know. */
+export interface BlockConfig {
+  normGroups: number;
+  normEpsilon: number;
+  /** Whether the noise embedding scales and shifts the second norm instead of being added. */
+  scaleShift: boolean;
+}
+
+/** Parameters under a prefix, and the network's configuration. */
+export interface Scope<C extends BlockConfig = BlockConfig> {
+  config: C;
+  get(name: string): tf.Tensor;
+  has(name: string): boolean;
+  under(prefix: string): Scope<C>;
+}
+
+export function scopeOf<C extends BlockConfig>(
+  parameters: ReadonlyMap<string, tf.Tensor>,
+  config: C,
+  prefix = "",
+): Scope<C> {
+  return {
+    config,
+    has: (name) => parameters.has(prefix + name),
+    get(name) {
+      const found = parameters.get(prefix + name);
+      if (!found) throw new Error(`there is no parameter ${prefix}${name}.`);
+      return found;
+    },
+    under: (name) => scopeOf(parameters, config, `${prefix}${name}.`),
+  };
+}
+
+export const convolve = (s: Scope, x: tf.Tensor, padding = 1): tf.Tensor =>
+  conv2d(x, s.get("weight"), { bias: s.get("bias"), padding });
+
+export const dense = (s: Scope, x: tf.Tensor, activation: "none" | "silu" = "none"): tf.Tensor =>
+  linear(x, s.get("weight"), { ...(s.has("bias") && { bias: s.get("bias") }), activation });
+
+export function normalise(
+  s: Scope,
+  x: tf.Tensor,
+  { groups = s.config.normGroups, epsilon = s.config.normEpsilon } = {},
+): tf.Tensor {
+  return groupNorm(x, s.get("weight"), s.get("bias"), { groups, epsilon });
+}
+
+/** Half the height and width, by a convolution of stride 2. */
+export function downsample(s: Scope, x: tf.Tensor, padding: number): tf.Tensor {
+  const conv = s.under("downsamplers.0.conv");
+  return conv2d(x, conv.get("weight"), {
+    bias: conv.get("bias"),
+    stride: 2,
+    padding: padding === 0 ? [0, 1, 0, 1] : padding,
+  });
+}
+
+/** Twice the height and width: nearest neighbours, then a convolution. */
+export const upsample = (s: Scope, x: tf.Tensor): tf.Tensor =>
+  convolve(s.under("upsamplers.0.conv"), upsample2x(x));
+
+/** The last norm, SiLU and convolution. */
+export const outward = (s: Scope, x: tf.Tensor): tf.Tensor =>
+  convolve(s.under("conv_out"), activate(normalise(s.under("conv_norm_out"), x), "silu"));
+
+/**
+ * Two convolutions beside a shortcut, with the noise embedding between them where there is one.
+ *
+ * @param embedded after its activation, [batch, size]
+ * @param scale what the sum is divided by
+ */
+export function residual(s: Scope, x: tf.Tensor, embedded?: tf.Tensor, scale = 1): tf.Tensor {
+  return tf.tidy(() => {
+    const first = convolve(s.under("conv1"), activate(normalise(s.under("norm1"), x), "silu"));
+    const [batch, , , channels] = first.shape as [number, number, number, number];
+    const perChannel = (values: tf.Tensor) => tf.reshape(values, [batch, 1, 1, channels]);
+    let h: tf.Tensor;
+    if (!embedded) h = normalise(s.under("norm2"), first);
+    else {
+      const told = dense(s.under("time_emb_proj"), embedded);
+      if (s.config.scaleShift) {
+        const [factor, shift] = tf.split(told, 2, 1);
+        const normal = normalise(s.under("norm2"), first);
+        h = tf.add(tf.mul(normal, tf.add(1, perChannel(factor!))), perChannel(shift!));
+      } else h = normalise(s.under("norm2"), tf.add(first, perChannel(told)));
+    }
+    const second = convolve(s.under("conv2"), activate(h, "silu"));
+    const shortcut = s.has("conv_shortcut.weight") ? convolve(s.under("conv_shortcut"), x, 0) : x;
+    const sum = tf.add(shortcut, second);
+    return scale === 1 ? sum : tf.div(sum, scale);
+  });
+}
+
+/** A layout of attention by which every query sees every key. */
+export const allKeys = (batch: number, keys: number): tf.Tensor =>
+  // An offset beyond the last key.
+  tf.tile(tf.tensor2d([[keys, 0, 2 ** 31 - 1]], [1, 3], "int32"), [batch, 1]);
+
+export interface PixelAttentionOptions {
+  /** Channels of a head. */
+  headSize: number;
+  /** What the sum is divided by; default 1. */
+  scale?: number;
+  /** Of the norm before; 0 for none, default the network's. */
+  groups?: number;
+}
+
+/** Self-attention of all pixels, residual. */
+export function attendPixels(
+  s: Scope,
+  x: tf.Tensor,
+  { headSize, scale = 1, groups = s.config.normGroups }: PixelAttentionOptions,
+): tf.Tensor {
+  return tf.tidy(() => {
+    const [batch, height, width, channels] = x.shape as [number, number, number, number];
+    const pixels = height * width;
+    const even = groups === 0 ? x : normalise(s.under("group_norm"), x, { groups });
+    const normal = tf.reshape(even, [batch, pixels, channels]);
+    const [q, k, v] = ["to_q", "to_k", "to_v"].map((name) => dense(s.under(name), normal));
+    const heads = channels / headSize;
+    const mixed = attention(q!, k!, v!, allKeys(batch, pixels), { heads, kvHeads: heads });
+    const out = tf.add(tf.reshape(dense(s.under("to_out.0"), mixed), x.shape), x);
+    return scale === 1 ? out : tf.div(out, scale);
+  });
+}
