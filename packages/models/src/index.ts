@@ -46,15 +46,10 @@ export {
   unetDenoiser,
 } from "./denoisers/unet-denoiser.ts";
 export { unet2d, unet2dFeatures } from "./denoisers/unet2d.ts";
-export {
-  diffusersConfig,
-  type Unet2dConfig,
-  type Unet2dOptions,
-  unet2dConfig,
-  unet2dConfigFromDiffusers,
-} from "./denoisers/unet2d-config.ts";
-export { type DropoutOptions, withDropout } from "./dropout.ts";
+export { type Unet2dConfig, type Unet2dOptions, unet2dConfig } from "./denoisers/unet2d-config.ts";
+export { diffusersConfig, unet2dConfigFromDiffusers } from "./denoisers/unet2d-diffusers-config.ts";
 export { unet2dParameters } from "./denoisers/unet2d-parameters.ts";
+export { type DropoutOptions, withDropout } from "./dropout.ts";
 export { classify, classifyTexts, headLogits, headProbabilities, pool } from "./encoders/classify.ts";
 export { type EmbedOptions, embed, embedTexts } from "./encoders/embed.ts";
 export { bidirectionalLayout, encode } from "./encoders/encode.ts";
@@ -137,8 +132,51 @@ export {
   t5TokenLogProbs,
 } from "./t5/t5-scoring.ts";
 export { t5TokenLogProbsAndValues, t5TokenValues } from "./t5/t5-value-head.ts";
+export {
+  type Autoencoder,
+  autoencoder,
+  autoencoderParameters,
+  createAutoencoder,
+  type Posterior,
+} from "./text-to-image/autoencoder.ts";
+export {
+  type AutoencoderConfig,
+  autoencoderConfig,
+  autoencoderConfigFromDiffusers,
+  autoencoderDiffusersConfig,
+} from "./text-to-image/autoencoder-config.ts";
+export {
+  type ClipText,
+  clipTextParameters,
+  clipTextStates,
+  createClipText,
+} from "./text-to-image/clip-text.ts";
+export {
+  type ClipTextConfig,
+  clipTextConfig,
+  clipTextConfigFrom,
+  clipTextConfigJson,
+} from "./text-to-image/clip-text-config.ts";
+export { createTextDenoiser, type TextDenoiser, textDenoiser } from "./text-to-image/text-denoiser.ts";
+export {
+  clipTextIds,
+  disposeTextToImage,
+  type TextToImage,
+  textStates,
+} from "./text-to-image/text-to-image.ts";
+export { textUnet, textUnetFeatures, textUnetParameters } from "./text-to-image/text-unet.ts";
+export {
+  type TextUnetConfig,
+  type TextUnetOptions,
+  textUnetConfig,
+} from "./text-to-image/text-unet-config.ts";
+export {
+  textUnetConfigFromDiffusers,
+  textUnetDiffusersConfig,
+} from "./text-to-image/text-unet-diffusers-config.ts";
 export { noBranch, type SharedPrompt, type TokenRows, tokenRows } from "./token-rows.ts";
 export { type ByteLevelBpe, byteLevelBpeFiles } from "./tokenizer/byte-level-bpe.ts";
+export { type ClipBpe, clipBpeFiles } from "./tokenizer/clip-bpe.ts";
 export { huggingFaceTokenizer } from "./tokenizer/hugging-face-tokenizer.ts";
 export type { ModelInput } from "./tokenizer/model-input.ts";
 export { pieceType, type SentencePieces, sentencePieceFiles } from "./tokenizer/sentence-piece.ts";

@@ -1,9 +1,10 @@
 import { parseSafetensors } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { todaysName, todaysShape } from "./diffusers-names.ts";
 import { parametrisationFromDiffusers } from "./diffusers-scheduler.ts";
 import { encodeWeights } from "./encode-weights.ts";
 import { type UnetDenoiser, unetDenoiser } from "./unet-denoiser.ts";
-import { diffusersConfig, unet2dConfigFromDiffusers } from "./unet2d-config.ts";
+import { diffusersConfig, unet2dConfigFromDiffusers } from "./unet2d-diffusers-config.ts";
 import { unet2dParameters } from "./unet2d-parameters.ts";
 
 /** The files of a diffusers UNet2DModel with its scheduler, as they lie in its folder. */
@@ -15,14 +16,6 @@ export interface DiffusersUnetFiles {
   /** diffusion_pytorch_model.safetensors */
   weights: Uint8Array;
 }
-
-/** Names of attention before diffusers 0.13, and today's. */
-const renamed: [RegExp, string][] = [
-  [/\.query\.(weight|bias)$/, ".to_q.$1"],
-  [/\.key\.(weight|bias)$/, ".to_k.$1"],
-  [/\.value\.(weight|bias)$/, ".to_v.$1"],
-  [/\.proj_attn\.(weight|bias)$/, ".to_out.0.$1"],
-];
 
 /** A Fourier embedding's frequencies are in the file under two names. */
 const isSuperfluous = (name: string): boolean => name === "time_proj.W";
@@ -42,18 +35,14 @@ export function unetFromDiffusers(files: DiffusersUnetFiles, { trainable = false
   try {
     for (const [name, { shape }] of parsed.tensors) {
       if (isSuperfluous(name)) continue;
-      const today = renamed.reduce((text, [old, now]) => text.replace(old, now), name);
-      const size = shape.reduce((product, n) => product * n, 1);
-      const known = expected.get(today)?.shape;
-      // Old attention projections may be 1 × 1 convolutions: the same numbers in another shape.
-      const same =
-        known &&
-        known.reduce((product, n) => product * n, 1) === size &&
-        /\.to_(q|k|v|out\.0)\.weight$/.test(today);
+      const today = todaysName(name);
       parameters.set(
         today,
         tf.tidy(() => {
-          const tensor = tf.tensor(parsed.readFloat32(name), [...(same ? known : shape)]);
+          const tensor = tf.tensor(
+            parsed.readFloat32(name),
+            todaysShape(today, shape, expected.get(today)?.shape),
+          );
           return trainable ? tf.variable(tensor) : tensor;
         }),
       );

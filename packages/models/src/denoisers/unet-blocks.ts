@@ -1,5 +1,6 @@
 import { activate, attention, conv2d, groupNorm, linear, upsample2x } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { sinusoidalEmbedding } from "./noise-embedding.ts";
 
 /** What every block of diffusers' image networks needs to know. */
 export interface BlockConfig {
@@ -47,6 +48,19 @@ export function normalise(
 ): tf.Tensor {
   return groupNorm(x, s.get("weight"), s.get("bias"), { groups, epsilon });
 }
+
+/** Two dense layers over the waves of a noise level, [batch, 4·channels]. */
+export const embedWaves = (s: Scope, wave: tf.Tensor): tf.Tensor =>
+  dense(s.under("time_embedding.linear_2"), dense(s.under("time_embedding.linear_1"), wave, "silu"));
+
+/** The same of the sinusoids of a noise level. */
+export const embedLevel = (
+  s: Scope<BlockConfig & { blockChannels: readonly number[]; flipSinToCos: boolean; frequencyShift: number }>,
+  level: tf.Tensor1D,
+): tf.Tensor => {
+  const { blockChannels, flipSinToCos: flip, frequencyShift } = s.config;
+  return embedWaves(s, sinusoidalEmbedding(level, blockChannels[0]!, { flip, frequencyShift }));
+};
 
 /** Half the height and width, by a convolution of stride 2. */
 export function downsample(s: Scope, x: tf.Tensor, padding: number): tf.Tensor {

@@ -1,7 +1,7 @@
 import { activate, embedding } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { fourierEmbedding, sinusoidalEmbedding } from "./noise-embedding.ts";
-import { attendPixels, dense, type Scope, scopeOf } from "./unet-blocks.ts";
+import { fourierEmbedding } from "./noise-embedding.ts";
+import { attendPixels, embedLevel, embedWaves, type Scope, scopeOf } from "./unet-blocks.ts";
 import { type Attend, ascend, descend } from "./unet-path.ts";
 import type { Unet2dConfig } from "./unet2d-config.ts";
 
@@ -18,17 +18,10 @@ const attend: Attend<Unet2dConfig> = (s, h, place, level) => {
 /** The embedding of the noise level, and of the label where there are labels; [batch, 4·channels]. */
 function embed(s: Scope<Unet2dConfig>, level: tf.Tensor1D, labels: tf.Tensor | undefined): tf.Tensor {
   const { config } = s;
-  const wave =
+  const time =
     config.timeEmbedding === "fourier"
-      ? fourierEmbedding(level, s.get("time_proj.weight"), config.flipSinToCos)
-      : sinusoidalEmbedding(level, config.blockChannels[0]!, {
-          flip: config.flipSinToCos,
-          frequencyShift: config.frequencyShift,
-        });
-  const time = dense(
-    s.under("time_embedding.linear_2"),
-    dense(s.under("time_embedding.linear_1"), wave, "silu"),
-  );
+      ? embedWaves(s, fourierEmbedding(level, s.get("time_proj.weight"), config.flipSinToCos))
+      : embedLevel(s, level);
   if (config.labels === 0) {
     if (labels) throw new RangeError("unet2d: labels are given to a model without a label embedding.");
     return time;

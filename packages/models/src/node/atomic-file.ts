@@ -1,4 +1,4 @@
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 
 /** Writes a file that is there whole or not at all: beside its place, synced, renamed. */
@@ -49,7 +49,12 @@ export async function writeFolder(
       return;
     }
     const written = await readdir(temporary);
-    for (const name of written) await rename(join(temporary, name), join(folder, name));
+    for (const name of written) {
+      // A folder takes no other's place that is not empty.
+      if ((await stat(join(temporary, name))).isDirectory())
+        await rm(join(folder, name), { recursive: true, force: true });
+      await rename(join(temporary, name), join(folder, name));
+    }
     for (const name of before)
       if (stale(name) && !written.includes(name)) await rm(join(folder, name), { force: true });
   } finally {

@@ -14,6 +14,7 @@ export type { FolderOptions } from "./model-folder.ts";
 export { type ModelKind, modelKind, modelKindOf } from "./model-kind.ts";
 export { type HubSettings, localPath, type OpenOptions, openCheckpoint } from "./open-checkpoint.ts";
 export { checkpointOf, saveCausalLm } from "./save.ts";
+export { isTextToImageFolder, loadTextToImage, saveTextToImage } from "./text-to-image-folder.ts";
 export { openTokenizer } from "./tokenizer-folder.ts";
 export { loadValueHead, saveValueHead } from "./value-head-folder.ts";
 export type { WeightType } from "./weights-folder.ts";

@@ -1,6 +1,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { byteLevelBpeFiles } from "../tokenizer/byte-level-bpe.ts";
+import { clipBpeFiles } from "../tokenizer/clip-bpe.ts";
 import { pieceType } from "../tokenizer/sentence-piece.ts";
 import { readSentencePieceModel } from "../tokenizer/sentence-piece-model.ts";
 import type { TokenizerFiles } from "../tokenizer/tokenizer.ts";
@@ -39,14 +40,38 @@ function fromVocabTxt(text: string, config: Json): TokenizerFiles {
   return { tokenizer: made.tokenizer, config: { ...made.config, ...config } };
 }
 
+/** The ids of a `vocab.json`. @throws Error on one that is none */
+function idsOf(vocab: Json): Record<string, number> {
+  for (const [piece, id] of Object.entries(vocab))
+    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) > 1 << 24)
+      throw new Error(`vocab.json: the id of ${JSON.stringify(piece)} is ${JSON.stringify(id)}`);
+  return vocab as Record<string, number>;
+}
+
+/** The lines of a `merges.txt`, without the one that names its version. */
+const mergeLines = (text: string): string[] =>
+  text.split(/\r?\n/).filter((line) => line && !line.startsWith("#version"));
+
+/** CLIP's `vocab.json` and `merges.txt`. */
+function fromClip(json: Json, merges: string, config: Json): TokenizerFiles {
+  const vocab = idsOf(json);
+  const pairs = mergeLines(merges).map((line, i): [string, string] => {
+    const pair = line.split(" ");
+    if (pair.length !== 2) throw new Error(`merges.txt: merge ${i + 1} is ${JSON.stringify(line)}`);
+    return pair as [string, string];
+  });
+  const roles = (["bos", "eos", "pad"] as const).flatMap((role) => {
+    const content = textOf(config[`${role}_token`]);
+    return content === undefined ? [] : [[role, content]];
+  });
+  const made = clipBpeFiles({ vocab, merges: pairs, ...Object.fromEntries(roles) });
+  return { tokenizer: made.tokenizer, config: { ...config, ...made.config } };
+}
+
 /** RoBERTa's `vocab.json` and `merges.txt`: byte-level BPE in the template <s> A </s></s> B </s>. */
 function fromMerges(vocab: Json, merges: string, config: Json): TokenizerFiles {
   const pieces: string[] = [];
-  for (const [piece, id] of Object.entries(vocab)) {
-    if (!Number.isInteger(id) || (id as number) < 0 || (id as number) > 1 << 24)
-      throw new Error(`vocab.json: the id of ${JSON.stringify(piece)} is ${JSON.stringify(id)}`);
-    pieces[id as number] = piece;
-  }
+  for (const [piece, id] of Object.entries(idsOf(vocab))) pieces[id] = piece;
   const named = (role: string, usual: string) => textOf(config[`${role}_token`]) ?? usual;
   const [cls, sep] = [named("cls", "<s>"), named("sep", "</s>")];
   const [pad, unk, mask] = [named("pad", "<pad>"), named("unk", "<unk>"), named("mask", "<mask>")];
@@ -57,11 +82,10 @@ function fromMerges(vocab: Json, merges: string, config: Json): TokenizerFiles {
     return id;
   };
   for (let id = 0; id < pieces.length; id++) pieces[id] ??= `[PAD${id}]`;
-  const lines = merges.split(/\r?\n/).filter((line) => line && !line.startsWith("#version"));
   const made = byteLevelBpeFiles({
     pieces,
     types: pieces.map((piece) => (special.has(piece) ? pieceType.control : pieceType.normal)),
-    merges: lines,
+    merges: mergeLines(merges),
     preTokenizer: "gpt-2",
     bosId: idOf(cls),
     eosId: idOf(sep),
@@ -98,8 +122,8 @@ async function fromSentencePiece(path: string, config: Json): Promise<TokenizerF
 }
 
 /**
- * The tokenizer of a folder that has no `tokenizer.json` but the vocabulary files of old: BERT's `vocab.txt`, RoBERTa's `vocab.json`
- * with `merges.txt`, or T5's `spiece.model`; undefined where there is none of them.
+ * The tokenizer of a folder that has no `tokenizer.json` but the vocabulary files of old: BERT's `vocab.txt`, RoBERTa's or CLIP's
+ * `vocab.json` with `merges.txt`, or T5's `spiece.model`; undefined where there is none of them.
  *
  * @throws Error where a file does not hold what it should.
  */
@@ -118,8 +142,9 @@ export async function vocabularyFiles(folder: string, config: Json): Promise<Tok
       throw new Error(`spiece.model: ${(error as Error).message}`, { cause: error });
     }
   }
-  if (!says(/roberta/i)) return undefined;
+  if (!says(/roberta|clip/i)) return undefined;
   const vocab = await readJson(join(folder, "vocab.json"));
   const merges = await readText(join(folder, "merges.txt"));
-  return vocab === undefined || merges === undefined ? undefined : fromMerges(vocab, merges, config);
+  if (vocab === undefined || merges === undefined) return undefined;
+  return says(/clip/i) ? fromClip(vocab, merges, config) : fromMerges(vocab, merges, config);
 }

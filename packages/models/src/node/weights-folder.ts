@@ -9,13 +9,15 @@ import { readJson } from "./json-file.ts";
 export type WeightType = "F32" | "F16" | "BF16";
 type Json = Record<string, unknown>;
 
-const indexName = "model.safetensors.index.json";
-const singleName = "model.safetensors";
+/** What transformers calls the weights of a folder; diffusers says `diffusion_pytorch_model`. */
+const usualStem = "model";
+const singleName = (stem: string): string => `${stem}.safetensors`;
+const indexName = (stem: string): string => `${stem}.safetensors.index.json`;
 const shardName = /^model-\d{5}-of-\d{5}\.safetensors$/;
 
 /** Whether a file of a folder holds weights as they are written here. */
 export const isWeightFile = (name: string): boolean =>
-  name === singleName || name === indexName || shardName.test(name);
+  name === singleName(usualStem) || name === indexName(usualStem) || shardName.test(name);
 
 /** Which file of a sharded checkpoint has each tensor. @throws Error where the index leads elsewhere. */
 function shardsOf(index: Json, path: string): Map<string, string> {
@@ -32,9 +34,15 @@ function shardsOf(index: Json, path: string): Map<string, string> {
   return shards;
 }
 
-/** Opens the safetensors of a folder, one file or shards by index. @throws Error naming the file that is missing or wrong. */
+/**
+ * Opens the safetensors of a folder, one file or shards by index; those of half precision (`fp16`) where there are no others.
+ *
+ * @param stem what the files are called by
+ * @throws Error naming the file that is missing or wrong
+ */
 export async function openWeights(
   folder: string,
+  stem = usualStem,
 ): Promise<{ tensors: CheckpointTensor[]; files: SafetensorsFile[] }> {
   const files: SafetensorsFile[] = [];
   const open = async (name: string) => {
@@ -42,10 +50,9 @@ export async function openWeights(
     files.push(file);
     return file;
   };
-  const entry = (file: SafetensorsFile, name: string, where: string): CheckpointTensor => {
+  const entry = (file: SafetensorsFile, name: string, where: string, index: string): CheckpointTensor => {
     const found = file.tensors.get(name);
-    if (!found)
-      throw new Error(`${join(folder, where)}: lacks the tensor ${name} that ${indexName} says it has`);
+    if (!found) throw new Error(`${join(folder, where)}: lacks the tensor ${name} that ${index} says it has`);
     return { name, shape: [...found.shape], read: () => file.readFloat32(name) };
   };
   try {
@@ -54,23 +61,34 @@ export async function openWeights(
         () => true,
         () => false,
       );
-    if (await has(singleName)) {
-      const file = await open(singleName);
-      return { tensors: [...file.tensors.keys()].map((name) => entry(file, name, singleName)), files };
-    }
-    const index = await readJson(join(folder, indexName));
-    if (!index)
-      throw new Error(
-        `${folder}: has neither ${singleName} nor ${indexName}; weights of another format must be converted to safetensors first`,
+    const candidates = [
+      [singleName(stem), indexName(stem)],
+      [`${stem}.fp16.safetensors`, `${stem}.safetensors.index.fp16.json`],
+    ] as const;
+    for (const [single, indexFile] of candidates) {
+      if (await has(single)) {
+        const file = await open(single);
+        return {
+          tensors: [...file.tensors.keys()].map((name) => entry(file, name, single, indexFile)),
+          files,
+        };
+      }
+      const index = await readJson(join(folder, indexFile));
+      if (!index) continue;
+      const shards = shardsOf(index, join(folder, indexFile));
+      const opened = new Map<string, SafetensorsFile>();
+      for (const name of new Set(shards.values())) {
+        if (!(await has(name))) throw new Error(`${folder}: lacks ${name}, which ${indexFile} names`);
+        opened.set(name, await open(name));
+      }
+      const tensors = Array.from(shards, ([name, where]) =>
+        entry(opened.get(where)!, name, where, indexFile),
       );
-    const shards = shardsOf(index, join(folder, indexName));
-    const opened = new Map<string, SafetensorsFile>();
-    for (const name of new Set(shards.values())) {
-      if (!(await has(name))) throw new Error(`${folder}: lacks ${name}, which ${indexName} names`);
-      opened.set(name, await open(name));
+      return { tensors, files };
     }
-    const tensors = Array.from(shards, ([name, where]) => entry(opened.get(where)!, name, where));
-    return { tensors, files };
+    throw new Error(
+      `${folder}: has neither ${singleName(stem)} nor ${indexName(stem)}; weights of another format must be converted to safetensors first`,
+    );
   } catch (error) {
     await Promise.all(files.map((file) => file.close()));
     throw error;
@@ -101,13 +119,16 @@ export async function writeWeights(
   tensors: CheckpointTensor[],
   dtype: WeightType,
   shardBytes: number,
+  stem = usualStem,
 ): Promise<void> {
   const shards = shard(tensors, dtype, shardBytes);
   const number = (i: number) => String(i).padStart(5, "0");
   const map: Record<string, string> = {};
   for (const [i, part] of shards.entries()) {
     const file =
-      shards.length === 1 ? singleName : `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
+      shards.length === 1
+        ? singleName(stem)
+        : `${stem}-${number(i + 1)}-of-${number(shards.length)}.safetensors`;
     for (const { name } of part) map[name] = file;
     await writeSafetensors(
       join(folder, file),
@@ -117,7 +138,7 @@ export async function writeWeights(
   }
   if (shards.length === 1) return;
   const total = tensors.reduce((sum, { shape }) => sum + shape.reduce((p, d) => p * d, bytesEach[dtype]), 0);
-  await writeJson(join(folder, indexName), { metadata: { total_size: total }, weight_map: map });
+  await writeJson(join(folder, indexName(stem)), { metadata: { total_size: total }, weight_map: map });
 }
 
 /** Tensors whose values are rounded to a precision as they are read. */
@@ -134,8 +155,9 @@ export function roundedTensors(tensors: Iterable<CheckpointTensor>, dtype: Weigh
 export async function withWeights<T>(
   folder: string,
   f: (tensors: CheckpointTensor[]) => Promise<T>,
+  stem = usualStem,
 ): Promise<T> {
-  const { tensors, files } = await openWeights(folder);
+  const { tensors, files } = await openWeights(folder, stem);
   try {
     return await f(tensors);
   } finally {
