@@ -15,13 +15,17 @@ import {
   gaussianMixture,
   karrasGrid,
   karrasUniformNoise,
+  levelOfStep,
   logNormalNoise,
   logUniformNoise,
   oneStepGenerator,
   powerExponent,
+  ratioNormaliser,
   type SamplerKind,
   sample,
+  scheduleUniformNoise,
   scoreOf,
+  stepOfLevel,
   trainDenoiser,
   updateSchedule,
 } from "./index.ts";
@@ -87,6 +91,27 @@ describe("EDM", () => {
     const even = logUniformNoise().draw(random(3), 40_000).map(Math.log);
     expect(Math.abs(mean(even) - (Math.log(80) + Math.log(0.002)) / 2)).toBeLessThan((4 * 3.06) / 200);
     expect(() => logUniformNoise({ min: 0 })).toThrow(/0 < min < max/);
+    const levels = Array.from({ length: 50 }, (_, t) => 0.1 * 1.1 ** (t ** 1.2));
+    const steps = scheduleUniformNoise(levels, { from: 1, to: 48.5 }).draw(random(4), 40_000);
+    const found = steps.map((sigma) => stepOfLevel(levels, sigma));
+    expect(Math.min(...found)).toBeGreaterThanOrEqual(1 - 1e-4);
+    expect(Math.max(...found)).toBeLessThanOrEqual(48.5 + 1e-4);
+    expect(found.reduce((sum, t) => sum + t, 0) / 40_000).toBeCloseTo((1 + 48.5) / 2, 0);
+    for (const t of [0, 0.3, 17, 48.9, 49])
+      expect(stepOfLevel(levels, levelOfStep(levels, t))).toBeCloseTo(t, 9);
+    expect([stepOfLevel(levels, 0.01), stepOfLevel(levels, 1e9)]).toEqual([0, 49]);
+    expect(() => scheduleUniformNoise(levels, { to: 50 })).toThrow(/within a schedule from 0 to 49/);
+    expect(() => scheduleUniformNoise([1, 2, 2])).toThrow(/level 2 is 2; they must be positive and rise/);
+    // Bins of equal width in steps.
+    const normaliser = ratioNormaliser({
+      bins: 7,
+      range: [levels[0]!, levels[49]!],
+      scale: (sigma) => stepOfLevel(levels, sigma),
+    });
+    expect(Array.from(normaliser.binOf(levels))).toEqual(
+      levels.map((_, t) => Math.min(6, Math.floor(t / 7 + 1e-9))),
+    );
+    expect(() => ratioNormaliser({ scale: (sigma) => -sigma })).toThrow(/must rise/);
   });
 });
 

@@ -37,6 +37,8 @@ export interface DistilOptions {
   steps: number;
   /** Default 64. */
   batchSize?: number;
+  /** Examples that are in memory at once, a divisor of the batch size; the same numbers whatever it is, up to rounding. Default the whole batch. */
+  microBatch?: number;
   seed?: number | string;
   /** Real examples, for the discriminator; their conditions are the generator's too. */
   data?: DataSource;
@@ -61,6 +63,8 @@ export interface DistilOptions {
   noise?: NoiseDistribution;
   /** Levels at which the fake denoiser learns; default the same, as in the official code. */
   fakeNoise?: NoiseDistribution;
+  /** `edm`, the default, weighs the fake denoiser's squared error by (σ² + σ_d²)/(σσ_d)²; `clean` does not, as FastGen has it for Stable Diffusion. */
+  fakeLoss?: "edm" | "clean";
   sigmaData?: number;
   schedule?: UpdateScheduleOptions;
   /** See distributionMatching. */
@@ -126,6 +130,13 @@ export function checkDistilOptions(options: DistilOptions): void {
   for (const [name, value] of Object.entries({ steps: options.steps, batchSize: options.batchSize ?? 64 }))
     if (!positiveInteger(value))
       throw new RangeError(`distil: ${name} is ${value}, expected a positive integer.`);
+  const { batchSize = 64, microBatch = batchSize, fakeLoss = "edm" } = options;
+  if (!positiveInteger(microBatch) || batchSize % microBatch !== 0)
+    throw new RangeError(
+      `distil: microBatch is ${microBatch}, expected a divisor of the batch size ${batchSize}.`,
+    );
+  if (fakeLoss !== "edm" && fakeLoss !== "clean")
+    throw new RangeError(`distil: there is no fakeLoss "${fakeLoss}"; there are edm and clean.`);
   for (const name of ["adversarialWeight", "matchingWeight", "discriminatorWeight"] as const) {
     const value = options[name] ?? 1;
     if (!(value >= 0 && value < Number.POSITIVE_INFINITY))

@@ -340,3 +340,68 @@ describe("refuses options that mean nothing together", () => {
     expect(() => distil({ ...base(), divergence: reverseKl, ...extra } as DistilOptions)).toThrow(message);
   });
 });
+
+describe("a batch in pieces", () => {
+  it.each([
+    ["a learned ratio", { gradientPenalty: { kind: "exact", weight: 0.1 } }],
+    ["one known exactly", { exactLogRatio: () => tf.zeros([0]) as tf.Tensor1D, normaliser: false }],
+    ["its critic never resting", { schedule: { generatorEvery: 2, criticMeanwhile: "train" } }],
+  ] as const)("gives the same rows and parameters up to rounding, with %s", async (_, extra) => {
+    const known = (x: tf.Tensor, sigma: tf.Tensor1D) =>
+      tf.tidy(() => tf.sub(tf.reshape(tf.mul(0.3, x), [-1]), tf.mul(0.1, sigma)) as tf.Tensor1D);
+    const attempt = async (microBatch: number) => {
+      const options: Partial<DistilOptions> = {
+        ...(extra as Partial<DistilOptions>),
+        ...("exactLogRatio" in extra && { exactLogRatio: known }),
+        microBatch,
+      };
+      const made = learnedRun(12, { schedule: { generatorEvery: 3 }, ...options });
+      const rows: Record<string, unknown>[] = [];
+      for await (const row of made.run) rows.push({ ...row });
+      const counts = tf.memory().numTensors;
+      return { rows, counts, values: [...read(made.generator.parameters), ...read(made.fake.parameters)] };
+    };
+    const whole = await attempt(64);
+    for (const size of [32, 16]) {
+      const split = await attempt(size);
+      split.values.forEach((value, i) => {
+        expect(Math.abs(value - whole.values[i]!)).toBeLessThan(2e-4);
+      });
+      split.rows.forEach((row, i) => {
+        expect(Object.keys(row).sort()).toEqual(Object.keys(whole.rows[i]!).sort());
+        for (const [name, value] of Object.entries(row)) {
+          const expected = whole.rows[i]![name];
+          if (typeof value === "number")
+            expect(Math.abs(value - (expected as number)), `${name} in row ${i}`).toBeLessThan(
+              5e-3 * Math.max(0.2, Math.abs(value)),
+            );
+          else expect(value).toBe(expected);
+        }
+      });
+    }
+  });
+
+  it("must divide, and leaks nothing", async () => {
+    expect(() => learnedRun(1, { microBatch: 24 })).toThrow(/microBatch is 24, expected a divisor/);
+    const { run } = learnedRun(14, { microBatch: 16, schedule: { generatorEvery: 2 } });
+    const counts: number[] = [];
+    for await (const _ of run) counts.push(tf.memory().numTensors);
+    expect(new Set(counts.slice(-6)).size).toBe(1);
+  });
+});
+
+it("the fake denoiser's plain loss is the mean square of its error", async () => {
+  const first = async (fakeLoss: "edm" | "clean") => {
+    const { run } = learnedRun(1, {
+      fakeLoss,
+      noise: fixedNoise(1),
+      normaliser: { range: [0.5, 2] },
+      sigmaData: 0.5,
+    });
+    for await (const row of run) return row.fakeLoss!;
+    return Number.NaN;
+  };
+  // EDM's weight at σ = 1 and σ_d = ½ is 5.
+  expect((await first("edm")) / (await first("clean"))).toBeCloseTo(5, 4);
+  expect(() => learnedRun(1, { fakeLoss: "x" as "edm" })).toThrow(/there are edm and clean/);
+});

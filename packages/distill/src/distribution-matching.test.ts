@@ -216,8 +216,8 @@ describe("variance of the weights, Var_q(h)/E_q[h]²", () => {
       { divergence: d },
     );
     return {
-      variance: found.weightVariance.dataSync()[0]!,
-      share: found.effectiveSampleShare.dataSync()[0]!,
+      variance: found.weightVariance!.dataSync()[0]!,
+      share: found.effectiveSampleShare!.dataSync()[0]!,
     };
   };
 
@@ -332,7 +332,7 @@ describe("the official order of operations", () => {
     (await normaliser.state()).means.forEach((mean, b) => {
       expect(mean).toBeCloseTo(second.means[b]!, 5);
     });
-    expect(found.metrics.clampedRatios.dataSync()[0]!).toBeGreaterThan(0.1);
+    expect(found.metrics.clampedRatios!.dataSync()[0]!).toBeGreaterThan(0.1);
   });
 
   it("without logits, reverse KL is variational score distillation", () => {

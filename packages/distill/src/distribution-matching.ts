@@ -2,9 +2,8 @@ import { type Divergence, reverseKl } from "@fdiv/divergences";
 import { lazyGradient } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { checkWeightAdmissible } from "./admissibility.ts";
-import { type DensityRatioOptions, densityRatio } from "./density-ratio.ts";
+import { type MatchingMetrics, matchingWeights, type WeightOptions } from "./matching-weights.ts";
 import { exampleMean, perExample } from "./noise-level.ts";
-import type { RatioNormaliser } from "./ratio-normaliser.ts";
 import { untaped } from "./untaped.ts";
 
 export interface MatchingInputs {
@@ -20,32 +19,16 @@ export interface MatchingInputs {
   logits?: tf.Tensor;
   /** log p_t − log q_t at x_t where it is known, [batch], instead of logits: used as it is, unclamped. */
   logRatio?: tf.Tensor1D;
+  /** h as matchingWeights gave it of a whole batch that these examples are part of, [batch], instead of a ratio. */
+  weights?: tf.Tensor1D;
 }
 
-export interface MatchingOptions extends DensityRatioOptions {
-  divergence: Divergence;
-  /** Divides ratios by their noise bin's running mean; official, and used where given. Not for an exact log-ratio. */
-  normaliser?: RatioNormaliser;
-  /** Divides the weights by their mean over the batch; default true. */
-  balance?: boolean;
+export interface MatchingOptions extends WeightOptions {
   /**
    * What a score difference is multiplied by besides the weight. `mean-absolute`, the default, is DMD's 1/(mean|G − D_teacher| + 10⁻⁶) on D_fake − D_teacher, the
    * loss a mean over elements. `score` is 1/σ², the loss a sum over elements: the gradient of D_f itself.
    */
   scale?: "mean-absolute" | "score";
-}
-
-/** Scalars on the backend, kept: the caller disposes of them. */
-export interface MatchingMetrics {
-  /** Var(h)/mean(h)² over the batch. */
-  weightVariance: tf.Tensor;
-  /** (Σh)²/Σh² over the batch's size, in (0, 1]. */
-  effectiveSampleShare: tf.Tensor;
-  meanRatio: tf.Tensor;
-  /** Shares of the batch. */
-  clampedLogits: tf.Tensor;
-  clampedRatios: tf.Tensor;
-  saturatedWeights: tf.Tensor;
 }
 
 export interface Matching {
@@ -55,7 +38,8 @@ export interface Matching {
   gradient: tf.Tensor;
   /** h as it was used, [batch]; kept. */
   weights: tf.Tensor1D;
-  metrics: MatchingMetrics & Record<string, tf.Tensor>;
+  /** Empty where weights were given. */
+  metrics: Partial<MatchingMetrics> & Record<string, tf.Tensor>;
 }
 
 /** Typed so that an option that is added is accepted too. */
@@ -87,14 +71,15 @@ function checkCall(inputs: MatchingInputs, options: MatchingOptions): void {
     throw new RangeError(
       `distributionMatching: there is no scale "${scale}"; there are mean-absolute and score.`,
     );
-  const { generated, teacherDenoised, fakeDenoised, sigmas, logits, logRatio } = inputs;
+  const { generated, teacherDenoised, fakeDenoised, sigmas, logits, logRatio, weights } = inputs;
   tf.util.assertShapesMatch(teacherDenoised.shape, generated.shape, "distributionMatching: teacherDenoised ");
   tf.util.assertShapesMatch(fakeDenoised.shape, generated.shape, "distributionMatching: fakeDenoised ");
   const batch = generated.shape[0]!;
   if (sigmas.length !== batch)
     throw new RangeError(`distributionMatching: ${sigmas.length} noise levels for a batch of ${batch}.`);
-  if (logits && logRatio) throw new RangeError("distributionMatching: give logits or logRatio, not both.");
-  if (!logits && !logRatio && needsRatio(divergence))
+  if ([logits, logRatio, weights].filter((given) => given).length > 1)
+    throw new RangeError("distributionMatching: give one of logits, logRatio and weights, not both or all.");
+  if (!logits && !logRatio && !weights && needsRatio(divergence))
     throw new RangeError(
       `distributionMatching: ${divergence.name} weighs by the density ratio; give logits of a discriminator, or logRatio where it is known.`,
     );
@@ -102,42 +87,11 @@ function checkCall(inputs: MatchingInputs, options: MatchingOptions): void {
     throw new RangeError(
       "distributionMatching: a normaliser corrects a discriminator's ratios; there are no logits to correct.",
     );
-  const ratios = logits ?? logRatio;
+  const ratios = logits ?? logRatio ?? weights;
   if (ratios && ratios.shape[0] !== batch)
     throw new RangeError(
       `distributionMatching: ratios of ${ratios.shape[0]} examples for a batch of ${batch}.`,
     );
-}
-
-const share = (x: tf.Tensor): tf.Tensor => tf.mean(x);
-
-/** h and what is worth watching about it. */
-function weigh({ sigmas, logits, logRatio, generated }: MatchingInputs, options: MatchingOptions) {
-  const { divergence, normaliser, balance = true } = options;
-  const none = tf.zeros([generated.shape[0]!]) as tf.Tensor1D;
-  let l: tf.Tensor1D = none;
-  let [clampedLogits, clampedRatios] = [none, none];
-  if (logRatio) l = tf.neg(logRatio);
-  if (logits) {
-    const found = densityRatio(logits, {
-      ...(options.logitClamp !== undefined && { logitClamp: options.logitClamp }),
-      ...(options.range && { range: options.range }),
-    });
-    ({ clampedLogits, clampedRatios } = found);
-    l = tf.neg(tf.log(normaliser ? normaliser.normalise(found.ratio, sigmas) : found.ratio));
-  }
-  const h = divergence.weight(l);
-  const mean = tf.mean(h);
-  const square = tf.mean(tf.square(h));
-  return {
-    weights: balance ? (tf.div(h, tf.add(mean, 1e-6)) as tf.Tensor1D) : h,
-    weightVariance: tf.div(tf.mean(tf.square(tf.sub(h, mean))), tf.square(mean)),
-    effectiveSampleShare: tf.div(tf.square(mean), square),
-    meanRatio: tf.mean(tf.exp(tf.neg(l))),
-    clampedLogits: share(clampedLogits),
-    clampedRatios: share(clampedRatios),
-    saturatedWeights: share(divergence.saturated(l)),
-  };
 }
 
 /** g = w·(D_fake − D_teacher). */
@@ -168,7 +122,9 @@ export function distributionMatching(inputs: MatchingInputs, options: MatchingOp
   const { scale = "mean-absolute" } = options;
   const { generated } = inputs;
   const { weights, gradient, ...metrics } = untaped(() => {
-    const found = weigh(inputs, options);
+    const found = inputs.weights
+      ? { weights: tf.clone(inputs.weights) }
+      : matchingWeights({ ...inputs, batch: generated.shape[0]! }, options);
     return { ...found, gradient: direction(inputs, found.weights, scale) };
   });
   const reduce = (x: tf.Tensor): tf.Tensor1D => {

@@ -14,7 +14,6 @@ export {
   distributionMatching,
   type Matching,
   type MatchingInputs,
-  type MatchingMetrics,
   type MatchingOptions,
   variationalScoreDistillation,
 } from "./distribution-matching.ts";
@@ -38,11 +37,18 @@ export { classifierFreeGuidance, dropLabels, type GuidanceOptions, noLabel } fro
 export { karrasGrid } from "./karras-grid.ts";
 export type { LearnerOptions } from "./learner.ts";
 export {
+  type MatchingMetrics,
+  matchingWeights,
+  type Ratios,
+  type WeightOptions,
+} from "./matching-weights.ts";
+export {
   fixedNoise,
   karrasUniformNoise,
   logNormalNoise,
   logUniformNoise,
   type NoiseDistribution,
+  scheduleUniformNoise,
 } from "./noise-distribution.ts";
 export { addNoise, scoreOf } from "./noise-level.ts";
 export {
@@ -58,6 +64,7 @@ export {
   type SamplingProgress,
   sample,
 } from "./samplers.ts";
+export { levelOfStep, stepOfLevel } from "./schedule-steps.ts";
 export { decodeSnapshot, encodeSnapshot, type Snapshot } from "./snapshot.ts";
 export {
   type Batch,

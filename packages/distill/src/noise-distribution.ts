@@ -1,4 +1,5 @@
 import type { Random } from "@fdiv/tensor-core";
+import { checkLevels, levelOfStep } from "./schedule-steps.ts";
 
 /** A law of noise levels to train at. */
 export interface NoiseDistribution {
@@ -40,6 +41,28 @@ export function logUniformNoise({ min = 0.002, max = 80 } = {}): NoiseDistributi
   return {
     name: "log-uniform",
     draw: (random, count) => random.uniform(count).map((u) => Math.exp(low + u * (high - low))),
+  };
+}
+
+/**
+ * The level of a step drawn uniformly from a discrete schedule, such as Stable Diffusion's, between its steps too (f-distill's law for it).
+ *
+ * @param levels σ of each step, rising
+ * @param options.from the first step, from 0
+ * @param options.to the last one
+ */
+export function scheduleUniformNoise(
+  levels: ArrayLike<number>,
+  { from = 0, to = levels.length - 1 } = {},
+): NoiseDistribution {
+  checkLevels("scheduleUniformNoise", levels);
+  if (!(from >= 0 && to > from && to <= levels.length - 1))
+    throw new RangeError(
+      `scheduleUniformNoise: steps ${from} to ${to} are not within a schedule from 0 to ${levels.length - 1}.`,
+    );
+  return {
+    name: "schedule-uniform",
+    draw: (random, count) => random.uniform(count).map((u) => levelOfStep(levels, from + u * (to - from))),
   };
 }
 

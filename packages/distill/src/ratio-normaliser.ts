@@ -3,8 +3,9 @@ import * as tf from "@tensorflow/tfjs-core";
 export interface RatioNormaliserOptions {
   /** Default 10. */
   bins?: number;
-  /** Bins of equal width in σ, the official ones, or in log σ; with Karras' draws two thirds fall in the first linear bin. Default linear. */
-  scale?: "linear" | "log";
+  /** Bins of equal width in σ, the official ones, or in log σ; with Karras' draws two thirds fall in the first linear bin. Default linear.
+   * A rising function of σ gives bins of equal width in what it gives, such as the steps of a schedule. */
+  scale?: "linear" | "log" | ((sigma: number) => number);
   /** Noise levels covered, default [.002, 80]; those beyond belong to the bin at the end. */
   range?: readonly [min: number, max: number];
   /** How much of a bin's mean stays at an update; default .9, which suits small batches; the official configurations have 0 and .5. */
@@ -41,10 +42,12 @@ function checkOptions({
 }: RatioNormaliserOptions): void {
   if (!Number.isSafeInteger(bins) || bins < 1 || bins > 10_000)
     throw new RangeError(`ratioNormaliser: ${bins} bins; expected an integer from 1 to 10000.`);
-  if (scale !== "linear" && scale !== "log")
+  if (scale !== "linear" && scale !== "log" && typeof scale !== "function")
     throw new RangeError(`ratioNormaliser: there is no scale "${scale}"; there are linear and log.`);
   if (!(min >= 0 && max > min && max < Number.POSITIVE_INFINITY) || (scale === "log" && min === 0))
-    throw new RangeError(`ratioNormaliser: the range is [${min}, ${max}] on a ${scale} scale.`);
+    throw new RangeError(
+      `ratioNormaliser: the range is [${min}, ${max}] on a ${typeof scale === "function" ? "scale of one's own" : `${scale} scale`}.`,
+    );
   if (!(decay >= 0 && decay < 1))
     throw new RangeError(`ratioNormaliser: the decay is ${decay}, expected a number in [0, 1).`);
 }
@@ -58,8 +61,10 @@ function checkOptions({
 export function ratioNormaliser(options: RatioNormaliserOptions = {}): RatioNormaliser {
   checkOptions(options);
   const { bins = 10, scale = "linear", range = [0.002, 80], decay = 0.9 } = options;
-  const at = scale === "log" ? Math.log : (sigma: number) => sigma;
+  const at = typeof scale === "function" ? scale : scale === "log" ? Math.log : (sigma: number) => sigma;
   const [low, high] = [at(range[0]), at(range[1])];
+  if (!(high > low))
+    throw new RangeError(`ratioNormaliser: the scale takes [${range}] to [${low}, ${high}]; it must rise.`);
   let means = tf.tidy(() => tf.keep(tf.ones([bins])));
   let counts = new Array<number>(bins).fill(0);
 

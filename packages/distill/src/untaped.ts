@@ -8,7 +8,7 @@ import * as tf from "@tensorflow/tfjs-core";
  */
 export function untaped<T extends Record<string, tf.Tensor>>(f: () => T): T {
   let results: T | undefined;
-  tf.tidy(() =>
+  tf.tidy(() => {
     lazyGradient(
       { nothing: tf.scalar(0) },
       () => {
@@ -18,8 +18,8 @@ export function untaped<T extends Record<string, tf.Tensor>>(f: () => T): T {
         return tf.scalar(0);
       },
       () => ({ nothing: () => tf.scalar(0) }),
-    ),
-  );
+    );
+  });
   return results!;
 }
 
