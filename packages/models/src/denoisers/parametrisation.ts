@@ -9,6 +9,8 @@ export interface Parametrisation {
   coefficients(sigma: tf.Tensor1D): { skip: tf.Tensor; out: tf.Tensor; in: tf.Tensor; level: tf.Tensor1D };
   /** Noise levels that the network knows. */
   readonly range: readonly [min: number, max: number];
+  /** σ of each step that the network was trained at, rising, where they are discrete. */
+  readonly levels?: readonly number[];
   /** The scheduler_config.json of diffusers that says the same, where there is one. */
   readonly scheduler?: Readonly<Record<string, unknown>>;
 }
@@ -70,6 +72,7 @@ export function discreteSchedule(
   if (steps < 2) throw new RangeError(`discreteSchedule: ${steps} steps; expected two or more.`);
   return {
     range: [Math.exp(logs[0]!), Math.exp(logs[steps - 1]!)],
+    levels: logs.map(Math.exp),
     coefficients(sigma) {
       const total = tf.add(tf.square(sigma), 1);
       const level = stepOf(sigma, logs);

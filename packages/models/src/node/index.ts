@@ -10,11 +10,17 @@ export { openHuggingFaceFolder, writeHuggingFaceFolder } from "./hugging-face-fo
 export { type LoadOptions, loadCausalLm } from "./load.ts";
 export { type LoadEncoderOptions, loadEncoder, saveEncoder } from "./load-encoder.ts";
 export { type LoadT5Options, loadT5, saveT5 } from "./load-t5.ts";
+export {
+  isTextToImageFolder,
+  loadTextDenoiser,
+  loadTextSide,
+  loadTextToImage,
+} from "./load-text-to-image.ts";
 export type { FolderOptions } from "./model-folder.ts";
 export { type ModelKind, modelKind, modelKindOf } from "./model-kind.ts";
 export { type HubSettings, localPath, type OpenOptions, openCheckpoint } from "./open-checkpoint.ts";
 export { checkpointOf, saveCausalLm } from "./save.ts";
-export { isTextToImageFolder, loadTextToImage, saveTextToImage } from "./text-to-image-folder.ts";
+export { saveTextToImage } from "./save-text-to-image.ts";
 export { openTokenizer } from "./tokenizer-folder.ts";
 export { loadValueHead, saveValueHead } from "./value-head-folder.ts";
 export type { WeightType } from "./weights-folder.ts";
