@@ -40,7 +40,25 @@ export const dataSchema = z
     labels: z.string().optional().describe("Class numbers of an array file's images: IDX or .npy."),
     points: z.string().optional().describe("A .npy file of floats [count, dimensions]."),
     mixture: mixture.optional(),
-    size: count.optional().describe("Height and width to bring images to, by area averaging."),
+    captions: z
+      .string()
+      .optional()
+      .describe(
+        "For a text-to-image teacher: rows of caption and image (.jsonl, .csv, .parquet …), MS-COCO's captions_*.json, or a folder of PNG and JPEG with a .txt each. Without images ratio.source none.",
+      ),
+    pictures: z
+      .string()
+      .optional()
+      .describe("The folder of the images that a file of captions names; the file's own when absent."),
+    cache: z
+      .string()
+      .optional()
+      .describe("Where the latents of those images are kept; the cache's folder when absent."),
+    size: count
+      .optional()
+      .describe(
+        "Height and width to bring images to, by area averaging; the autoencoder's when absent, with captions.",
+      ),
     channels: z
       .union([z.literal(1), z.literal(3)])
       .optional()
@@ -50,13 +68,20 @@ export const dataSchema = z
     flip: z.boolean().default(false).describe("Mirror half of the images left to right."),
   })
   .refine(
-    ({ images, points, mixture: law }) =>
-      [images, points, law].filter((value) => value !== undefined).length === 1,
-    "one of images, points, mixture is due.",
+    ({ images, points, mixture: law, captions }) =>
+      [images, points, law, captions].filter((value) => value !== undefined).length === 1,
+    "one of images, points, mixture, captions is due.",
   )
   .refine(
-    ({ images, labels, size, channels, range, flip }) =>
+    ({ images, captions, labels, size, channels, range, flip }) =>
       images !== undefined ||
-      ([labels, size, channels, range].every((value) => value === undefined) && !flip),
-    "labels, size, channels, range and flip are for images.",
+      ([labels, channels, range].every((value) => value === undefined) &&
+        !flip &&
+        (captions !== undefined || size === undefined)),
+    "labels, size, channels, range and flip are for images (size for captions too).",
+  )
+  .refine(
+    ({ captions, pictures, cache }) =>
+      captions !== undefined || (pictures === undefined && cache === undefined),
+    "pictures and cache are for captions.",
   );

@@ -5,7 +5,9 @@ import { type DataSource, dropLabels, type GaussianMixture, gaussianMixture } fr
 import { type Random, random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../config/config-file.ts";
+import type { Session } from "../session.ts";
 import type { DistillConfig } from "./distill-schema.ts";
+import { openTextData, type TextSide } from "./text-data.ts";
 
 /** Examples on the host, with the class of each where there are classes. */
 export interface Examples {
@@ -16,7 +18,7 @@ export interface Examples {
 
 /** What is to be generated, whatever it comes from. */
 export interface DistillData {
-  kind: "images" | "points";
+  kind: "images" | "points" | "latents";
   /** Of one example. */
   shape: number[];
   /** 0 where there are no labels. */
@@ -28,6 +30,22 @@ export interface DistillData {
   mixture: GaussianMixture | undefined;
   /** Examples at places of a fixed random order, those of a law as if it had one. */
   take(from: number, count: number): Examples;
+  /** Whether there are real examples; captions alone have none. */
+  hasExamples: boolean;
+  /** What latents and their conditions are made with, where the examples are latents. */
+  text?: TextSide;
+  /** How many examples are computed at once outside of training. */
+  piece: number;
+  /** What a denoiser takes for labels: class numbers as they are, or the hidden states of the captions at those places; −1 is none. */
+  condition(labels: Int32Array): tf.Tensor;
+  /** Labels as the data have them, without their examples. */
+  drawLabels(stream: Random, count: number): Int32Array;
+  /** Some of the examples as pictures in [−1, 1], latents decoded. */
+  pictures(examples: Examples, from: number, count: number): { values: Float32Array; shape: number[] };
+  /** Computes what is computed once and kept, before anything is taken. */
+  prepare(session: Session): Promise<void>;
+  /** Frees what the data brought along. */
+  dispose(): void;
   /** Draws of training batches; labels go along where the run is conditional, a share of them left out. */
   source(options: { conditional: boolean; dropLabels?: number }): DataSource;
   /** Identifies the data. */
@@ -35,7 +53,9 @@ export interface DistillData {
 }
 
 /** Reads or makes the data of a configuration. */
-export async function openData({ data, seed }: DistillConfig): Promise<DistillData> {
+export async function openData(config: DistillConfig): Promise<DistillData> {
+  const { data, seed } = config;
+  if (data.captions !== undefined) return openTextData(config);
   if (data.mixture) return mixtureData(data.mixture, seed);
   if (data.points !== undefined) return pointData(data.points, data.limit, seed);
   const images = await readImages(data.images!, {
@@ -51,6 +71,24 @@ export async function openData({ data, seed }: DistillConfig): Promise<DistillDa
 }
 
 const order = (size: number, seed: number): Int32Array => random(seed).fork("data order").permutation(size);
+
+/** What data that are no latents have in common: examples drawn by a function, of a shape, with class numbers for conditions. */
+function drawable(draw: (stream: Random, count: number) => Examples, shape: readonly number[]) {
+  const size = shape.reduce((product, n) => product * n, 1);
+  return {
+    hasExamples: true,
+    piece: 250,
+    condition: (labels: Int32Array): tf.Tensor => tf.tensor1d(labels, "int32"),
+    drawLabels: (stream: Random, count: number): Int32Array => draw(stream, count).labels!,
+    pictures: ({ values }: Examples, from: number, count: number) => ({
+      values: values.subarray(from * size, (from + count) * size),
+      shape: [...shape],
+    }),
+    prepare: async () => undefined,
+    dispose: () => undefined,
+    source: batchSource(draw, shape),
+  };
+}
 
 /** A batch on the backend from examples on the host. */
 function batchSource(
@@ -107,7 +145,7 @@ function imageData(images: ImageSet, flip: boolean, seed: number): DistillData {
     size,
     mixture: undefined,
     take: (from, count) => at(shuffled.subarray(from, from + count)),
-    source: batchSource(draw, shape),
+    ...drawable(draw, shape),
     fingerprint: createHash("sha256")
       .update(JSON.stringify(shape))
       .update(new Uint8Array(pixels.buffer, pixels.byteOffset, pixels.byteLength))
@@ -140,7 +178,7 @@ async function pointData(file: string, limit: number | undefined, seed: number):
     size,
     mixture: undefined,
     take: (from, count) => at(shuffled.subarray(from, from + count)),
-    source: batchSource((stream, count) => at(places(stream, count, size)), [dimensions]),
+    ...drawable((stream, count) => at(places(stream, count, size)), [dimensions]),
     fingerprint: createHash("sha256")
       .update(JSON.stringify(shape))
       .update(Float32Array.from(values.subarray(0, size * dimensions)))
@@ -182,7 +220,7 @@ function mixtureData(config: MixtureConfig, seed: number): DistillData {
     size: Number.POSITIVE_INFINITY,
     mixture,
     take: (from, count) => draw(random(seed).fork("law").fork(from), count),
-    source: batchSource(draw, shape),
+    ...drawable(draw, shape),
     fingerprint: createHash("sha256").update(JSON.stringify(components)).digest("hex"),
   };
 }

@@ -7,21 +7,27 @@ const pair = z.tuple([z.number(), z.number()]);
 
 const noise = z
   .strictObject({
-    kind: z.enum(["karras-uniform", "log-normal", "log-uniform"]),
+    kind: z.enum(["karras-uniform", "log-normal", "log-uniform", "schedule-uniform"]),
     min: positive.optional(),
     max: positive.optional(),
     rho: positive.optional().describe("Of karras-uniform; 7."),
     mean: z.number().optional().describe("Of log-normal; -1.2."),
     deviation: positive.optional().describe("Of log-normal; 1.2."),
+    steps: pair
+      .optional()
+      .describe(
+        "Of schedule-uniform: first and last step of the teacher's discrete schedule; all of them when absent.",
+      ),
   })
-  .refine(
-    ({ kind, min, max, rho, mean, deviation }) =>
-      kind === "log-normal"
-        ? [min, max, rho].every((value) => value === undefined)
-        : [mean, deviation].every((value) => value === undefined) &&
-          (kind === "karras-uniform" || rho === undefined),
-    "log-normal takes mean and deviation, the others min and max (karras-uniform rho too).",
-  );
+  .refine(({ kind, ...given }) => {
+    const own = {
+      "log-normal": ["mean", "deviation"],
+      "karras-uniform": ["min", "max", "rho"],
+      "log-uniform": ["min", "max"],
+      "schedule-uniform": ["steps"],
+    }[kind];
+    return Object.entries(given).every(([name, value]) => value === undefined || own.includes(name));
+  }, "log-normal takes mean and deviation, karras-uniform min, max and rho, log-uniform min and max, schedule-uniform steps.");
 
 const optimizer = (learningRate: number) =>
   z
@@ -85,7 +91,9 @@ const teacher = z
     model: z
       .string()
       .optional()
-      .describe("A diffusers UNet2DModel folder, or the teacher/model of another run; none is trained then."),
+      .describe(
+        "A diffusers UNet2DModel folder, the teacher/model of another run, or with data.captions a StableDiffusionPipeline folder; none is trained then.",
+      ),
     exact: z
       .boolean()
       .default(false)
@@ -103,7 +111,10 @@ const normaliser = z.union([
   z.literal(false),
   z.strictObject({
     bins: count.default(10),
-    scale: z.enum(["linear", "log"]).default("linear"),
+    scale: z
+      .enum(["linear", "log", "schedule"])
+      .default("linear")
+      .describe("Bins of equal width in σ, in log σ, or in the steps of the teacher's discrete schedule."),
     range: pair.optional().describe("Noise levels covered; those of the noise to distil at when absent."),
     decay: z.number().min(0).max(0.99999).default(0.9),
   }),
@@ -165,7 +176,7 @@ const evaluation = z
       .array(z.string())
       .optional()
       .describe(
-        "classifier (trained on the same data where it has labels), pixels, or modules whose default export maps (values, count, shape) to { values, dimensions }.",
+        "classifier (trained on the same data where it has labels), pixels, pooled-latents (with captions), or modules whose default export maps (values, count, shape) to { values, dimensions }.",
       ),
     teacherSteps: z.array(count).default([18, 35]).describe("Heun steps of the teacher's rows."),
     neighbours: count.default(5),
@@ -173,6 +184,13 @@ const evaluation = z
       .array(z.string())
       .default(["reverse-kl", "forward-kl", "jensen-shannon"])
       .describe("Measured by quadrature where the data is a mixture."),
+    captions: z
+      .string()
+      .optional()
+      .describe(
+        "With data.captions: captioned images to measure by, for instance MS-COCO's, when not the training data's.",
+      ),
+    pictures: z.string().optional().describe("The folder of the images that those captions name."),
     sigma: positive.optional().describe("Noise level of those; half a mode's deviation when absent."),
     classifier: z
       .strictObject({
@@ -196,7 +214,10 @@ export const distillSchema = z
   .strictObject({
     $schema: z.string().optional(),
     data: dataSchema,
-    conditional: z.boolean().default(false).describe("Generate by class; the data must have labels."),
+    conditional: z
+      .boolean()
+      .default(false)
+      .describe("Generate by class; the data must have labels. Captions always condition."),
     teacher,
     divergence: z
       .string()
@@ -215,7 +236,7 @@ export const distillSchema = z
     guidance: z
       .strictObject({ scale: z.number(), interval: pair.optional() })
       .optional()
-      .describe("Classifier-free guidance of the teacher."),
+      .describe("Classifier-free guidance of the teacher, away from no class or the empty text."),
     schedule: z
       .strictObject({
         generatorEvery: count.default(5),
@@ -228,10 +249,19 @@ export const distillSchema = z
       .describe("Levels that are matched; karras-uniform over the teacher's when absent."),
     fakeNoise: noise.optional().describe("Levels at which the fake denoiser learns; the same when absent."),
     sigmaMax: positive.optional().describe("The student's input level; the teacher's highest when absent."),
+    fakeLoss: z
+      .enum(["edm", "clean"])
+      .default("edm")
+      .describe(
+        "Weighted by EDM's (σ² + σ_d²)/(σσ_d)², or the plain square, as f-distill has it for Stable Diffusion.",
+      ),
     scale: z.enum(["mean-absolute", "score"]).default("mean-absolute"),
     balance: z.boolean().default(true).describe("Divide weights by their mean over the batch."),
     steps: count.default(5000),
     batchSize: count.default(64),
+    microBatch: count
+      .optional()
+      .describe("Examples in memory at once, a divisor of batchSize; the same numbers up to rounding."),
     optimizers: z
       .strictObject({
         generator: optimizer(1e-4),
@@ -252,12 +282,25 @@ export const distillSchema = z
     ({ ratio: { source }, ...given }) => source === "discriminator" || given.discriminator === undefined,
     "discriminator: ratio.source is not discriminator.",
   )
+  .refine(
+    ({ data, teacher: { model } }) => data.captions === undefined || model !== undefined,
+    "data.captions: teacher.model is due, a folder of a text-to-image pipeline.",
+  )
+  .refine(
+    ({ data, evaluation: { captions, pictures } }) =>
+      data.captions !== undefined || (captions === undefined && pictures === undefined),
+    "evaluation.captions and evaluation.pictures are for data.captions.",
+  )
   .describe("fdiv distill: a one-step generator from a diffusion teacher under any f-divergence");
 
 export type DistillConfig = z.infer<typeof distillSchema>;
 export type NoiseConfig = z.infer<typeof noise>;
 export type OptimizerConfig = DistillConfig["optimizers"]["generator"];
 export type EmaConfig = z.infer<typeof ema>;
+
+/** Whether the student is made by class or by text. */
+export const isConditional = ({ conditional, data }: Pick<DistillConfig, "conditional" | "data">): boolean =>
+  conditional || data.captions !== undefined;
 
 /** How a teacher is trained, defaults and all. */
 export const trainingOf = ({ teacher: { train } }: DistillConfig): z.infer<typeof training> =>

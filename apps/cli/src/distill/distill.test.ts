@@ -216,7 +216,7 @@ describe("fdiv distill refuses, in one message, before it trains", () => {
     ["a critic that never trains", ["schedule.generatorEvery=1"], /critic would never train/],
     ["a feature that is none", ["discriminator.features=[7]"], /no feature 7/],
     ["labels that do not fit", ["data.limit=3", "data.labels=nowhere"], /nowhere: no such file/],
-    ["two sources", ["data.points=x.npy"], /one of images, points, mixture is due/],
+    ["two sources", ["data.points=x.npy"], /one of images, points, mixture, captions is due/],
   ])("%s", async (_, extra, message) => {
     const output = join(place, "refused");
     const settings = images().filter((setting) => !setting.startsWith("discriminator"));

@@ -2,26 +2,30 @@ import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Distillation, type DistilRow, distil } from "@fdiv/distill";
-import { saveDenoiser } from "@fdiv/models/node";
+import { saveDenoiser, saveTextToImage } from "@fdiv/models/node";
 import { renderReport } from "@fdiv/report";
 import { readRun } from "@fdiv/report/node";
 import { countParameters } from "@fdiv/tensor-core";
 import { writeDurably } from "@fdiv/trainer/node";
 import { mebibytes } from "../runs/open-model.ts";
 import type { Session } from "../session.ts";
+import { type Cast, castOf } from "./cast.ts";
 import { type DistillData, openData } from "./distill-data.ts";
 import { type DistillConfig, trainingOf } from "./distill-schema.ts";
 import { drawStudent } from "./draw-samples.ts";
-import { evaluateDistillation, writeGrid } from "./evaluate-distillation.ts";
-import { wantsClassifier } from "./feature-extractors.ts";
-import { type Cast, castOf, copyNet, createNet, type Net, openNet } from "./nets.ts";
+import { evaluateDistillation, picturedOf, writeGrid } from "./evaluate-distillation.ts";
+import { checkExtractors, wantsClassifier } from "./feature-extractors.ts";
+import { copyNet, createNet, isTextNet, type Net, openNet } from "./nets.ts";
 import { openSnapshotRun, type SnapshotRun, takeSteps } from "./snapshot-store.ts";
+import { openTextData } from "./text-data.ts";
 import { obtainClassifier } from "./train-classifier.ts";
 import { assignAverages, obtainTeacher } from "./train-teacher.ts";
 
 interface Work {
   config: DistillConfig;
   data: DistillData;
+  /** What is measured by: the data itself, or other captions and their pictures. */
+  judge: DistillData;
   session: Session;
   resume: boolean;
 }
@@ -33,9 +37,18 @@ export async function distill(
   { resume = false, dryRun = false }: { resume?: boolean; dryRun?: boolean } = {},
 ): Promise<void> {
   const data = await openData(config);
-  const text = await checked(config, data);
-  session.say(text);
-  if (dryRun) return;
+  try {
+    const judge = await judgeOf(config, data);
+    const text = await checked(config, data);
+    session.say(text);
+    if (!dryRun) await distilInto({ config, data, judge, session, resume }, text);
+  } finally {
+    data.dispose();
+  }
+}
+
+async function distilInto(work: Work, text: string): Promise<void> {
+  const { config, data, session, resume } = work;
   const { output, ...rest } = config;
   const run = await openSnapshotRun({
     directory: output,
@@ -49,7 +62,7 @@ export async function distill(
     tell: session.warn,
   });
   try {
-    await stages({ config, data, session, resume }, run);
+    await stages(work, run);
   } catch (error) {
     await run.store.failure(error);
     throw error;
@@ -64,10 +77,11 @@ async function checked(config: DistillConfig, data: DistillData): Promise<string
   const cast = castOf(config, net, data);
   try {
     distil(cast.options).dispose();
+    await checkExtractors(config.evaluation.features, data);
     const { teacher, steps, batchSize, divergence, output } = config;
     return [
       `${Number.isFinite(data.size) ? `${data.size} ` : ""}${data.kind} of [${data.shape}]${data.classes > 0 ? `, ${data.classes} classes` : ""}`,
-      `${teacher.model === undefined ? `a teacher of ${countParameters(net.parameters)} parameters, trained for ${trainingOf(config).steps} steps of ${trainingOf(config).batchSize}` : `the teacher ${teacher.model}, ${countParameters(net.parameters)} parameters`}`,
+      `${teacher.model === undefined ? `a teacher of ${countParameters(net.all)} parameters, trained for ${trainingOf(config).steps} steps of ${trainingOf(config).batchSize}` : `the teacher ${teacher.model}, ${countParameters(net.all)} parameters`}`,
       `${steps} steps of ${batchSize} under ${divergence}, from σ = ${cast.sigmaMax}, into ${output}`,
     ].join("; ");
   } finally {
@@ -77,20 +91,30 @@ async function checked(config: DistillConfig, data: DistillData): Promise<string
 }
 
 async function stages(work: Work, run: SnapshotRun): Promise<void> {
-  const { config, data, session, resume } = work;
+  const { config, data, judge, session, resume } = work;
   const { output } = config;
+  await data.prepare(session);
+  await judge.prepare(session);
   const net = await obtainTeacher(config, data, session, resume);
   const cast = castOf(config, net, data);
   const distillation = distil(cast.options);
-  const student = copyNet(cast.student);
+  let student: Net | undefined;
   try {
     await train(work, run, cast, distillation);
+    student = copyNet(cast.student);
     assignAverages(student, distillation.ema?.parameters ?? cast.student.parameters);
     await exportGenerator(work, student, cast.sigmaMax);
     const classifier = wantsClassifier(config.evaluation.features, data)
       ? await obtainClassifier(config, data, session, resume)
       : undefined;
-    const evaluation = await evaluateDistillation({ config, data, cast, student, classifier, session });
+    const evaluation = await evaluateDistillation({
+      config,
+      data: judge,
+      cast,
+      student,
+      classifier,
+      session,
+    });
     classifier?.classifier.dispose();
     await writeDurably(join(output, "evaluation.json"), `${JSON.stringify(evaluation, null, 1)}\n`);
     const runs = [await readRun(output)];
@@ -104,10 +128,16 @@ async function stages(work: Work, run: SnapshotRun): Promise<void> {
     session.say(`peak of memory: ${mebibytes(process.resourceUsage().maxRSS * 1024)}`);
   } finally {
     distillation.dispose();
-    student.dispose();
+    student?.dispose();
     cast.dispose();
     net.dispose();
   }
+}
+
+async function judgeOf(config: DistillConfig, data: DistillData): Promise<DistillData> {
+  const { captions, pictures } = config.evaluation;
+  if (captions === undefined) return data;
+  return openTextData(config, { captions, pictures, size: config.data.size }, data.text);
 }
 
 /** A distillation with what the log remembers of the row before. */
@@ -141,9 +171,12 @@ async function train(
   const { output, steps, optimizers } = config;
   const what = logged(distillation);
   const factor = cast.options.optimizers!.generator!.schedule!;
-  const conditions = config.conditional
-    ? Int32Array.from({ length: 64 }, (_, i) => i % data.classes)
-    : undefined;
+  const count = picturedOf(data);
+  const conditions = data.text
+    ? data.take(0, Math.min(count, data.size)).labels
+    : config.conditional
+      ? Int32Array.from({ length: count }, (_, i) => i % data.classes)
+      : undefined;
   await takeSteps<DistilRow>({
     run,
     what,
@@ -154,8 +187,8 @@ async function train(
     checkpointEvery: config.checkpointEvery,
     figures: (row) => what.figures(row, optimizers.generator.learningRate * factor(row.iteration)),
     async onStep(step) {
-      if (data.kind !== "images" || step % config.previewEvery !== 0 || step === steps) return;
-      const wanted = { count: 64, seed: `preview ${config.seed}`, conditions };
+      if (data.kind === "points" || step % config.previewEvery !== 0 || step === steps) return;
+      const wanted = { count: conditions?.length ?? count, seed: `preview ${config.seed}`, conditions };
       const samples = await drawStudent(cast.student, cast.sigmaMax, data, wanted);
       await writeGrid(samples, data, join(output, "previews"), `step-${String(step).padStart(6, "0")}`);
     },
@@ -167,7 +200,8 @@ async function train(
 /** The one-step generator: its net's folder, with what is needed to call it. */
 async function exportGenerator({ config, data }: Work, student: Net, sigmaMax: number): Promise<void> {
   const folder = join(config.output, "generator");
-  await saveDenoiser(student, folder);
+  if (isTextNet(student)) await saveTextToImage({ ...data.text!, denoiser: student }, folder);
+  else await saveDenoiser(student, folder);
   const described = {
     sigmaMax,
     shape: data.shape,

@@ -7,25 +7,24 @@ import type { Net } from "./nets.ts";
 export interface Wanted {
   count: number;
   seed: string;
-  /** The classes to make, of conditional models. */
+  /** The classes or captions to make, of conditional models. */
   conditions: Int32Array | undefined;
 }
 
-const piece = 250;
-
 /** Runs a maker of batches until there are as many examples as wanted. */
 async function inBatches(
-  { shape }: DistillData,
+  data: DistillData,
   { count, seed, conditions }: Wanted,
   make: (z: tf.Tensor, condition: tf.Tensor | undefined) => Promise<tf.Tensor> | tf.Tensor,
 ): Promise<Examples> {
+  const { shape, piece } = data;
   const size = shape.reduce((product, n) => product * n, 1);
   const values = new Float32Array(count * size);
   const latent = random(seed).fork("latent");
   for (let from = 0; from < count; from += piece) {
     const rows = Math.min(piece, count - from);
     const z = tf.tensor(latent.fork(from).normal(rows * size), [rows, ...shape]);
-    const condition = conditions && tf.tensor1d(conditions.subarray(from, from + rows), "int32");
+    const condition = conditions && data.condition(conditions.subarray(from, from + rows));
     const made = await make(z, condition);
     values.set(await made.data(), from * size);
     tf.dispose(condition ? [z, made, condition] : [z, made]);

@@ -8,12 +8,13 @@ import { writeDurably } from "@fdiv/trainer/node";
 import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../config/config-file.ts";
 import type { Session } from "../session.ts";
+import type { Cast } from "./cast.ts";
 import type { DistillData, Examples } from "./distill-data.ts";
-import type { DistillConfig } from "./distill-schema.ts";
+import { type DistillConfig, isConditional } from "./distill-schema.ts";
 import { drawStudent, drawTeacher } from "./draw-samples.ts";
 import { extractorsOf } from "./feature-extractors.ts";
 import { type MeasuredRow, measureSamples, type Yardstick } from "./measure-samples.ts";
-import type { Cast, Net } from "./nets.ts";
+import type { Net } from "./nets.ts";
 import { type RatioCalibration, ratioCalibration } from "./ratio-calibration.ts";
 import { inPieces } from "./train-classifier.ts";
 
@@ -39,7 +40,8 @@ export interface Judged {
 }
 
 const drawn = 1500;
-const pictured = 64;
+/** Pictures in a grid: fewer of the large ones that latents stand for. */
+export const picturedOf = ({ kind }: DistillData): number => (kind === "latents" ? 16 : 64);
 
 const asPoints = ({ values, count }: Examples, dimensions: number): number[][] =>
   Array.from({ length: Math.min(count, drawn) }, (_, i) =>
@@ -48,33 +50,37 @@ const asPoints = ({ values, count }: Examples, dimensions: number): number[][] =
 
 /** A grid of the first examples, as a PNG in a folder. */
 export async function writeGrid(
-  { values, count }: Examples,
-  { shape }: DistillData,
+  examples: Examples,
+  data: DistillData,
   folder: string,
   name: string,
 ): Promise<void> {
+  const count = Math.min(examples.count, picturedOf(data));
+  const { values, shape } = data.pictures(examples, 0, count);
   const [height, width, channels] = shape as [number, number, number];
   await mkdir(folder, { recursive: true });
-  const picture = imageGrid(values, { count: Math.min(count, pictured), height, width, channels });
+  const picture = imageGrid(values, { count, height, width, channels });
   await writeDurably(join(folder, `${name}.png`), picture);
 }
 
 /** What the fake denoiser makes of the student's samples with noise: whether it follows the student. */
 function fakeView({ cast, data, config }: Judged, samples: Examples): Examples {
   const sigma = 2;
-  const few = Math.min(samples.count, pictured);
+  const few = Math.min(samples.count, picturedOf(data));
   const stream = random(config.seed).fork("fake view");
-  const values = inPieces({ ...samples, count: few }, data.shape, (x, from) => {
+  const view = (x: tf.Tensor, from: number): tf.Tensor => {
     const level = tf.fill([x.shape[0]!], sigma) as tf.Tensor1D;
     const noised = addNoise(x, level, tf.tensor(stream.fork(from).normal(x.size), x.shape));
-    const labels = samples.labels && tf.tensor1d(samples.labels.subarray(from, from + x.shape[0]!), "int32");
+    const labels = samples.labels && data.condition(samples.labels.subarray(from, from + x.shape[0]!));
     return cast.fake.denoise(noised, level, labels);
-  });
+  };
+  const values = inPieces({ ...samples, count: few }, data.shape, view, data.piece);
   return { values, count: few, labels: undefined };
 }
 
 /** How many samples there can be of each source: the real ones are needed twice. */
-function sampleCount({ evaluation }: DistillConfig, { size }: DistillData): number {
+function sampleCount({ evaluation }: DistillConfig, { size, hasExamples }: DistillData): number {
+  if (!hasExamples) return Math.min(evaluation.samples, size);
   const most = Math.floor(size / 2);
   if (most < 24)
     throw new ConfigError(`data: ${size} examples are too few to measure by; 48 or more are due.`);
@@ -84,16 +90,19 @@ function sampleCount({ evaluation }: DistillConfig, { size }: DistillData): numb
 /** Measures student, teacher and real examples alike, and draws what is to be looked at. */
 export async function evaluateDistillation(judged: Judged): Promise<DistillationEvaluation> {
   const { config, data, cast, student, classifier, session } = judged;
-  const { evaluation, seed, output, conditional } = config;
+  const { evaluation, seed, output } = config;
+  const conditional = isConditional(config);
   const count = sampleCount(config, data);
-  const yardstick: Yardstick = {
-    real: data.take(0, count),
-    extractors: await extractorsOf(evaluation.features, data, classifier?.classifier),
-    classifier: classifier?.classifier,
-    data,
-    evaluation,
-  };
-  const other = data.take(count, count);
+  const yardstick: Yardstick | undefined = data.hasExamples
+    ? {
+        real: data.take(0, count),
+        extractors: await extractorsOf(evaluation.features, data, classifier?.classifier),
+        classifier: classifier?.classifier,
+        data,
+        evaluation,
+      }
+    : undefined;
+  const other = data.take(data.hasExamples ? count : 0, count);
   const conditions = conditional ? other.labels : undefined;
   const wanted = { count, seed: `evaluation ${seed}`, conditions };
   const sources: [name: string, file: string, draw: () => Promise<Examples>][] = [
@@ -106,7 +115,7 @@ export async function evaluateDistillation(judged: Judged): Promise<Distillation
         () => drawTeacher(cast.teacher, range, steps, data, wanted),
       ];
     }),
-    ["real", "real", async () => other],
+    ...(yardstick ? ([["real", "real", async () => other]] as typeof sources) : []),
   ];
   const rows: MeasuredRow[] = [];
   const points: { name: string; points: number[][] }[] = [];
@@ -115,21 +124,26 @@ export async function evaluateDistillation(judged: Judged): Promise<Distillation
     session.say(`measuring: ${name}`);
     const samples = await draw();
     generated ??= samples;
-    rows.push(await measureSamples(name, samples, yardstick, conditions));
-    if (data.kind === "images") await writeGrid(samples, data, join(output, "images"), file);
+    rows.push(
+      yardstick
+        ? await measureSamples(name, samples, yardstick, conditions)
+        : { name, samples: count, figures: {} },
+    );
+    if (data.kind !== "points") await writeGrid(samples, data, join(output, "images"), file);
     else if (data.shape[0] === 2) points.push({ name, points: asPoints(samples, 2) });
   }
-  if (data.kind === "images")
+  if (data.kind !== "points")
     await writeGrid(fakeView(judged, generated!), data, join(output, "images"), "fake-denoiser");
-  const calibration = cast.discriminator
-    ? ratioCalibration(
-        cast.discriminator,
-        { real: other, generated: generated! },
-        cast.options.noise!,
-        data,
-        { seed: `calibration ${seed}`, conditional },
-      )
-    : [];
+  const calibration =
+    cast.discriminator && data.hasExamples
+      ? ratioCalibration(
+          cast.discriminator,
+          { real: other, generated: generated! },
+          cast.options.noise!,
+          data,
+          { seed: `calibration ${seed}`, conditional },
+        )
+      : [];
   return {
     generator: {
       rows,

@@ -11,6 +11,7 @@ export interface Extractor {
   features(examples: Examples): Promise<FeatureSet> | FeatureSet;
 }
 
+/** Given pictures in [−1, 1], or points: some of them, or all. */
 type UserFunction = (
   values: Float32Array,
   count: number,
@@ -19,7 +20,7 @@ type UserFunction = (
   | Promise<{ values: ArrayLike<number>; dimensions: number }>
   | { values: ArrayLike<number>; dimensions: number };
 
-async function userExtractor(path: string, shape: readonly number[]): Promise<Extractor> {
+async function userExtractor(path: string, data: DistillData): Promise<Extractor> {
   const found: unknown = await import(pathToFileURL(path).href).then(
     (module: { default?: unknown }) => module.default,
     (error: Error) => {
@@ -32,13 +33,54 @@ async function userExtractor(path: string, shape: readonly number[]): Promise<Ex
     );
   return {
     name: path,
-    async features({ values, count }) {
-      const made = await (found as UserFunction)(values, count, shape);
-      if (!Number.isSafeInteger(made?.dimensions) || made.values?.length !== count * made.dimensions)
-        throw new ConfigError(
-          `evaluation.features: ${path} gave ${made?.values?.length} values for ${count} examples of ${made?.dimensions} dimensions.`,
-        );
-      return { values: made.values, count, dimensions: made.dimensions };
+    async features(examples) {
+      // Latents are decoded piece by piece: all pictures at once may be far more than fits.
+      const piece = data.kind === "latents" ? data.piece : examples.count;
+      let [joined, dimensions] = [new Float64Array(0), 0];
+      for (let from = 0; from < examples.count; from += piece) {
+        const count = Math.min(piece, examples.count - from);
+        const { values, shape } = data.pictures(examples, from, count);
+        const made = await (found as UserFunction)(Float32Array.from(values), count, shape);
+        if (
+          !Number.isSafeInteger(made?.dimensions) ||
+          made.dimensions < 1 ||
+          made.values?.length !== count * made.dimensions ||
+          (from > 0 && made.dimensions !== dimensions)
+        )
+          throw new ConfigError(
+            `evaluation.features: ${path} gave ${made?.values?.length} values for ${count} examples of ${made?.dimensions} dimensions.`,
+          );
+        if (from === 0) {
+          dimensions = made.dimensions;
+          joined = new Float64Array(examples.count * dimensions);
+        }
+        joined.set(made.values, from * dimensions);
+      }
+      return { values: joined, count: examples.count, dimensions };
+    },
+  };
+}
+
+/** Latents averaged over squares, at most 8 × 8 of them, as features: what is left is little enough for a covariance. */
+function pooledLatents({ shape }: DistillData): Extractor {
+  const [side, , channels] = shape as [number, number, number];
+  const square = Math.max(1, Math.ceil(side / 8));
+  const cells = Math.ceil(side / square);
+  const dimensions = cells * cells * channels;
+  return {
+    name: "pooled latents",
+    features({ values, count }) {
+      const pooled = new Float64Array(count * dimensions);
+      for (let i = 0; i < count; i++)
+        for (let y = 0; y < side; y++)
+          for (let x = 0; x < side; x++)
+            for (let c = 0; c < channels; c++) {
+              const [row, column] = [Math.floor(y / square), Math.floor(x / square)];
+              const area = Math.min(square, side - row * square) * Math.min(square, side - column * square);
+              pooled[i * dimensions + (row * cells + column) * channels + c]! +=
+                values[((i * side + y) * side + x) * channels + c]! / area;
+            }
+      return { values: pooled, count, dimensions };
     },
   };
 }
@@ -49,17 +91,29 @@ export async function extractorsOf(
   data: DistillData,
   classifier: ImageClassifier | undefined,
 ): Promise<Extractor[]> {
-  const chosen = names ?? [classifier ? "classifier" : "pixels"];
+  const usual = classifier ? "classifier" : data.kind === "latents" ? "pooled-latents" : "pixels";
+  const chosen = names ?? [usual];
   return Promise.all(
     chosen.map(async (name): Promise<Extractor> => {
+      if (name === "pooled-latents") {
+        if (data.kind !== "latents")
+          throw new ConfigError(
+            "evaluation.features: pooled-latents are of data.captions; name pixels instead.",
+          );
+        return pooledLatents(data);
+      }
       if (name === "pixels") {
+        if (data.kind === "latents")
+          throw new ConfigError(
+            "evaluation.features: the pixels of pictures behind latents are too many; name pooled-latents or a module of your own.",
+          );
         const dimensions = data.shape.reduce((product, n) => product * n, 1);
         return {
           name: data.kind === "points" ? "coordinates" : "pixels",
           features: ({ values, count }) => ({ values, count, dimensions }),
         };
       }
-      if (name !== "classifier") return userExtractor(name, data.shape);
+      if (name !== "classifier") return userExtractor(name, data);
       if (!classifier)
         throw new ConfigError(
           "evaluation.features: a classifier takes images with labels; name pixels instead.",
@@ -73,6 +127,20 @@ export async function extractorsOf(
         }),
       };
     }),
+  );
+}
+
+/** Refuses, before anything is trained, what can't extract features of this data. @throws ConfigError naming it */
+export async function checkExtractors(
+  names: readonly string[] | undefined,
+  data: DistillData,
+): Promise<void> {
+  if (names?.includes("classifier") && !wantsClassifier(names, data))
+    throw new ConfigError("evaluation.features: a classifier takes images with labels; name pixels instead.");
+  await extractorsOf(
+    (names ?? []).filter((name) => name !== "classifier"),
+    data,
+    undefined,
   );
 }
 

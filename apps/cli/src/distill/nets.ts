@@ -1,25 +1,26 @@
-import { classifierFreeGuidance, type Denoiser, type DistilOptions, oneStepGenerator } from "@fdiv/distill";
-import { divergence } from "@fdiv/divergences";
 import {
   createMlpDenoiser,
   createUnetDenoiser,
-  type DiscriminatorHeads,
-  discriminatorHeads,
   type MlpDenoiser,
+  type TextDenoiser,
   type UnetDenoiser,
 } from "@fdiv/models";
-import { loadDenoiser } from "@fdiv/models/node";
-import type * as tf from "@tensorflow/tfjs-core";
+import { isTextToImageFolder, loadDenoiser, loadTextDenoiser } from "@fdiv/models/node";
 import { ConfigError } from "../config/config-file.ts";
 import type { DistillData } from "./distill-data.ts";
-import { type DistillConfig, discriminatorOf, trainingOf } from "./distill-schema.ts";
-import { emaOf, learnerOf, noiseOf } from "./options-of.ts";
-import { sampledLogRatio } from "./sampled-log-ratio.ts";
+import { type DistillConfig, trainingOf } from "./distill-schema.ts";
 
 /** A denoiser that can be saved. */
-export type Net = UnetDenoiser | MlpDenoiser;
+export type Net = UnetDenoiser | MlpDenoiser | TextDenoiser;
 
 export const copyNet = (net: Net): Net => net.copy();
+
+/** Whether a net is conditioned by texts. */
+export const isTextNet = (net: Net): net is TextDenoiser => "config" in net && "textSize" in net.config;
+
+/** σ of each step of a net's discrete schedule, where it has one. */
+export const levelsOf = (net: Net): readonly number[] | undefined =>
+  "parametrisation" in net ? net.parametrisation.levels : undefined;
 
 /** √mean(x²) of the data: what EDM's preconditioning scales by. */
 export function measuredSigmaData(data: DistillData): number {
@@ -28,7 +29,7 @@ export function measuredSigmaData(data: DistillData): number {
 }
 
 /** A fresh net as the configuration describes it, for this data. */
-export function createNet(config: DistillConfig, data: DistillData): Net {
+export function createNet(config: DistillConfig, data: DistillData): UnetDenoiser | MlpDenoiser {
   const { conditional, seed } = config;
   const train = trainingOf(config);
   const { kind, blockChannels, layersPerBlock, attentionLevels, normGroups, headSize, hidden, layers } =
@@ -56,12 +57,26 @@ export function createNet(config: DistillConfig, data: DistillData): Net {
   });
 }
 
+/** A text-to-image teacher from its pipeline's folder, checked against the latents. */
+async function openTextNet(path: string, { shape }: DistillData): Promise<TextDenoiser> {
+  const net = await loadTextDenoiser(path);
+  const divisor = 2 ** (net.config.blockChannels.length - 1);
+  if (shape[0]! % divisor !== 0) {
+    net.dispose();
+    throw new ConfigError(
+      `data.size: latents of ${shape[0]} × ${shape[0]} are given to a teacher that halves them ${Math.log2(divisor)} times; their side must be a multiple of ${divisor}.`,
+    );
+  }
+  return net;
+}
+
 /** A teacher from its folder, checked against the data. */
-export async function openNet(
-  { teacher, conditional }: DistillConfig,
-  { kind, shape, classes }: DistillData,
-): Promise<Net> {
+export async function openNet({ teacher, conditional }: DistillConfig, data: DistillData): Promise<Net> {
+  const { kind, shape, classes } = data;
   const path = teacher.model!;
+  if (data.text) return openTextNet(path, data);
+  if (await isTextToImageFolder(path))
+    throw new ConfigError(`${path}: a text-to-image pipeline; give data.captions to distil it with.`);
   const net = await loadDenoiser(path, { trainable: true });
   const isUnet = "config" in net;
   if (isUnet && kind === "points") throw new ConfigError(`${path}: a U-Net, and the data are points.`);
@@ -78,133 +93,10 @@ export async function openNet(
   return net;
 }
 
-/** Everything that takes turns, and what it is made of. */
-export interface Cast {
-  options: DistilOptions;
-  /** What is sampled and measured as the teacher. */
-  teacher: Denoiser;
-  student: Net;
-  fake: Net;
-  discriminator: DiscriminatorHeads | undefined;
-  sigmaMax: number;
-  dispose(): void;
-}
-
-/** Student, fake denoiser and discriminator from a teacher's net, and the options of their distillation. */
-export function castOf(config: DistillConfig, net: Net, data: DistillData): Cast {
-  const { ratio, conditional, guidance, steps } = config;
-  if (ratio.source === "samples" && !data.mixture)
-    throw new ConfigError("ratio.source: samples needs the teacher's density, which only a mixture has.");
-  if (config.teacher.exact && !data.mixture)
-    throw new ConfigError("teacher.exact: only a mixture's denoiser is known exactly.");
-  if (conditional && data.classes === 0)
-    throw new ConfigError(
-      "conditional: the data have no labels; give data.labels, or subfolders as classes.",
-    );
-  if (guidance && !conditional)
-    throw new ConfigError("guidance: there is no class to guide towards; set conditional.");
-  const sigmaMax = Math.min(config.sigmaMax ?? net.range[1], net.range[1]);
-  const known: Denoiser = config.teacher.exact ? data.mixture! : net;
-  const teacher = guidance
-    ? classifierFreeGuidance(known, {
-        scale: guidance.scale,
-        ...(guidance.interval && { interval: guidance.interval }),
-      })
-    : known;
-  const student = copyNet(net);
-  const fake = copyNet(net);
-  const noise = noiseOf(config.noise ?? { kind: "karras-uniform" }, [net.range[0], sigmaMax]);
-  const { over, features, hidden, weight, gradientPenalty } = discriminatorOf(config);
-  const judges = ratio.source === "discriminator";
-  const discriminator = judges
-    ? discriminatorHeads(over === "teacher" ? net : fake, { features, hidden, seed: `heads ${config.seed}` })
-    : undefined;
-  const generator = oneStepGenerator(student, { sigmaMax });
-  const normaliser = ratio.normaliser && {
-    bins: ratio.normaliser.bins,
-    scale: ratio.normaliser.scale,
-    decay: ratio.normaliser.decay,
-    range:
-      ratio.normaliser.range ?? ([config.noise?.min ?? net.range[0], config.noise?.max ?? sigmaMax] as const),
-  };
-  const options: DistilOptions = {
-    teacher,
-    generator,
-    fake,
-    divergence: divergence(config.divergence),
-    latentShape: data.shape,
-    steps,
-    batchSize: config.batchSize,
-    seed: config.seed,
-    ...(judges
-      ? { data: data.source({ conditional }) }
-      : conditional && { conditions: (stream, count) => drawnLabels(data, stream, count) }),
-    ...(config.adversarialWeight !== undefined && { adversarialWeight: config.adversarialWeight }),
-    ...(discriminator && {
-      discriminator,
-      ratio: {
-        ...(ratio.logitClamp !== undefined && { logitClamp: ratio.logitClamp }),
-        ...(ratio.range && { range: ratio.range }),
-      },
-      ...(normaliser !== undefined && { normaliser }),
-      discriminatorWeight: weight,
-      ...(gradientPenalty && {
-        gradientPenalty: {
-          kind: gradientPenalty.kind,
-          weight: gradientPenalty.weight,
-          ...(gradientPenalty.step !== undefined && { step: gradientPenalty.step }),
-        },
-      }),
-    }),
-    ...(ratio.source === "samples" && {
-      exactLogRatio: sampledLogRatio(data, generator, {
-        samples: ratio.samples ?? 1024,
-        seed: config.seed,
-        conditional,
-      }),
-    }),
-    matchingWeight: config.matchingWeight,
-    noise,
-    ...(config.fakeNoise && { fakeNoise: noiseOf(config.fakeNoise, [net.range[0], sigmaMax]) }),
-    sigmaData: sigmaDataOf(net),
-    schedule: config.schedule,
-    balance: config.balance,
-    scale: config.scale,
-    optimizers: {
-      generator: learnerOf(config.optimizers.generator, steps),
-      fake: learnerOf(config.optimizers.fake, steps),
-      discriminator: learnerOf(config.optimizers.discriminator, steps),
-    },
-    ...emaOf(config.ema),
-    patience: config.patience,
-  };
-  return {
-    options,
-    teacher,
-    student,
-    fake,
-    discriminator,
-    sigmaMax,
-    dispose() {
-      student.dispose();
-      fake.dispose();
-      discriminator?.dispose();
-    },
-  };
-}
-
-/** The σ_data that a net was made with; that of EDM where its parametrisation has none. */
+/** The σ_data that a net was made with; 1 of latents, which are scaled to it, else EDM's where the parametrisation has none. */
 export function sigmaDataOf(net: Net): number {
   if ("sizes" in net) return net.sizes.sigmaData;
+  if (isTextNet(net)) return 1;
   const own = net.parametrisation.scheduler?.sigma_data;
   return typeof own === "number" ? own : 0.5;
-}
-
-type Stream = Parameters<ReturnType<DistillData["source"]>>[0];
-
-/** Labels as the data has them, without their examples. */
-export function drawnLabels(data: DistillData, stream: Stream, count: number): tf.Tensor {
-  const { x, condition } = data.source({ conditional: true })(stream, count);
-  x.dispose();
-  return condition!;
 }

@@ -17,17 +17,17 @@ function logitsOf(
   discriminator: Discriminator,
   examples: Examples,
   sigmas: Float32Array,
-  shape: readonly number[],
+  data: DistillData,
   stream: string,
 ): Float32Array {
   const noise = random(stream);
-  return inPieces(examples, shape, (x, from) => {
+  const logits = (x: tf.Tensor, from: number) => {
     const sigma = tf.tensor1d(sigmas.subarray(from, from + x.shape[0]!));
     const noised = addNoise(x, sigma, tf.tensor(noise.fork(from).normal(x.size), x.shape));
-    const condition =
-      examples.labels && tf.tensor1d(examples.labels.subarray(from, from + x.shape[0]!), "int32");
+    const condition = examples.labels && data.condition(examples.labels.subarray(from, from + x.shape[0]!));
     return tf.mean(discriminator.logits(noised, sigma, condition), 1);
-  });
+  };
+  return inPieces(examples, data.shape, logits, data.piece);
 }
 
 /**
@@ -51,8 +51,8 @@ export function ratioCalibration(
     labels: conditional ? examples.labels : undefined,
   });
   const told = [
-    logitsOf(discriminator, seen(real), sigmas, data.shape, `${seed} real`),
-    logitsOf(discriminator, seen(generated), sigmas, data.shape, `${seed} generated`),
+    logitsOf(discriminator, seen(real), sigmas, data, `${seed} real`),
+    logitsOf(discriminator, seen(generated), sigmas, data, `${seed} generated`),
   ] as const;
   const order = Array.from(sigmas.keys()).sort((a, b) => sigmas[a]! - sigmas[b]!);
   const third = Math.ceil(count / 3);

@@ -1,11 +1,12 @@
 import "@tensorflow/tfjs";
-import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { checkConfig, distillRun, distillSchema, type Session } from "@fdiv/cli";
 import { createUnetDenoiser } from "@fdiv/models";
 import { saveDenoiser } from "@fdiv/models/node";
+import { imageGrid } from "@fdiv/report";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
@@ -13,6 +14,10 @@ import { averages, type DistillSweepRun, type SweepResult, sweepTable } from "./
 import { relativeGradientDeviation } from "./gradient-variance.ts";
 
 const folder = fileURLToPath(new URL("../../recipes/f-distill/", import.meta.url));
+/** The tiny pipeline that is held against diffusers. */
+const pipeline = fileURLToPath(
+  new URL("../../../../packages/models/src/text-to-image/golden/first", import.meta.url),
+);
 let place: string;
 
 beforeAll(async () => {
@@ -40,6 +45,16 @@ const silent: Session = {
   signal: new AbortController().signal,
   close: () => undefined,
 };
+
+/** Whether each phase took its step: one row an iteration, with a gradient of every net. */
+async function checkPhases(output: string, iterations: number): Promise<void> {
+  const rows = (await readFile(join(output, "metrics.jsonl"), "utf8")).trim().split("\n");
+  const last = JSON.parse(rows.at(-1)!);
+  expect(rows).toHaveLength(iterations);
+  expect(last.skipped).toBe(0);
+  expect(last.generatorGradientNorm).toBeGreaterThan(0);
+  expect(JSON.parse(rows[0]!).discriminatorGradientNorm).toBeGreaterThan(0);
+}
 
 describe("the recipes for a GPU machine", () => {
   it.each(["cifar10.yaml", "imagenet64.yaml"])(
@@ -80,15 +95,47 @@ describe("the recipes for a GPU machine", () => {
         name,
       );
       await distillRun(reduced, silent);
-      const rows = (await readFile(join(output, "metrics.jsonl"), "utf8")).trim().split("\n");
-      const last = JSON.parse(rows.at(-1)!);
-      expect(rows).toHaveLength(5);
-      expect(last.skipped).toBe(0);
-      expect(last.generatorGradientNorm).toBeGreaterThan(0);
-      expect(JSON.parse(rows[0]!).discriminatorGradientNorm).toBeGreaterThan(0);
+      await checkPhases(output, 5);
     },
     240_000,
   );
+
+  it("coco-sd15.yaml resolves, and a pipeline of random weights takes a step of each phase in two pieces", async () => {
+    const name = "coco-sd15.yaml";
+    const recipe = parse(await readFile(join(folder, name), "utf8"));
+    const whole = checkConfig(distillSchema, recipe, name);
+    expect(whole.divergence).toBe("jensen-shannon");
+    expect(whole.batchSize % whole.microBatch!).toBe(0);
+    const pictures = join(place, "pictures");
+    await mkdir(pictures);
+    const rows: object[] = [];
+    for (let i = 0; i < 48; i++) {
+      const values = Float32Array.from({ length: 192 }, (_, k) => Math.sin(i + k));
+      const file = imageGrid(values, { count: 1, height: 8, width: 8, channels: 3, zoom: 1 });
+      await writeFile(join(pictures, `${i}.png`), file);
+      rows.push({ caption: `a photo of ${i} cats`, image: `${i}.png` });
+    }
+    const captions = join(place, "captions.jsonl");
+    await writeFile(captions, rows.map((row) => JSON.stringify(row)).join("\n"));
+    const output = join(place, `${name}-run`);
+    const reduced = checkConfig(
+      distillSchema,
+      {
+        ...recipe,
+        data: { captions, pictures, size: 8, cache: join(place, "latents") },
+        teacher: { model: pipeline },
+        discriminator: { ...recipe.discriminator, hidden: 8 },
+        steps: whole.schedule.generatorEvery,
+        batchSize: 4,
+        microBatch: 2,
+        evaluation: { captions, pictures, samples: 24, teacherSteps: [2] },
+        output,
+      },
+      name,
+    );
+    await distillRun(reduced, silent);
+    await checkPhases(output, 10);
+  }, 240_000);
 });
 
 it("a sweep's table has means over runs with their intervals, and leaves out what is not finite", () => {

@@ -1,6 +1,7 @@
 export { decodeImage, type Picture } from "./images/decode-image.ts";
-export { type FolderOptions, readImageFolder } from "./images/image-folder.ts";
-export { readArrayFile } from "./images/read-array-file.ts";
+export { type FolderOptions, mostFileBytes, pictureOf, readImageFolder } from "./images/image-folder.ts";
+export { readArrayFile, readBounded } from "./images/read-array-file.ts";
+export { type Captioned, type CaptionOptions, readCaptions } from "./images/read-captions.ts";
 export { type ReadImagesOptions, readImages } from "./images/read-images.ts";
 export { type ReadOptions, readRows } from "./read-rows.ts";
 export { type ReadTaskOptions, readTask, type TaskSplit } from "./read-task.ts";

@@ -15,8 +15,10 @@ export interface FolderOptions {
   limit?: number;
 }
 
-const isPicture = (name: string): boolean => /\.(png|jpe?g)$/i.test(name);
-const mostFileBytes = 1 << 26;
+/** Whether a name is a picture's that can be read. */
+export const isPicture = (name: string): boolean => /\.(png|jpe?g)$/i.test(name);
+/** No picture's file may be longer. */
+export const mostFileBytes = 1 << 26;
 const mostBytes = 2 ** 33;
 
 /** Pictures with the class that their subfolder is; pictures beside subfolders are refused, since they would have none. */
@@ -74,6 +76,21 @@ function middleSquare(set: ImageSet): ImageSet {
   return { ...set, height: side, width: side, pixels };
 }
 
+/** A picture's colours as a set of one, its middle square brought to a size, where one is given, by area averaging. */
+function sized(picture: Picture, size: number | undefined): ImageSet {
+  return size === undefined ? asSet(picture) : resizeImages(middleSquare(asSet(picture)), size, size);
+}
+
+/**
+ * One PNG or JPEG as a set of one image of three channels.
+ *
+ * @param size height and width to bring its middle square to, by area averaging
+ * @param source named in messages
+ * @throws DataError on what is no picture
+ */
+export const pictureOf = (file: Uint8Array, source: string, size?: number): ImageSet =>
+  sized(decodeImage(file, source), size);
+
 /**
  * A folder of PNG and JPEG pictures as a set; subfolders, where there are any, are the classes in alphabetical order.
  *
@@ -92,8 +109,7 @@ export async function readImageFolder(folder: string, options: FolderOptions = {
   let bytes = 0;
   for (const [file] of files) {
     const picture = decodeImage(await readBounded(file, mostFileBytes), file);
-    const square = options.size === undefined ? asSet(picture) : middleSquare(asSet(picture));
-    const one = options.size === undefined ? square : resizeImages(square, options.size, options.size);
+    const one = sized(picture, options.size);
     const first = pictures[0]?.[0] ?? one;
     if (one.height !== first.height || one.width !== first.width)
       throw new DataError(
