@@ -145,6 +145,22 @@ export const benchmarks = {
       { name: "fdiv, wasm, one thread", command: ["unet-step.ts", "--threads", "1"] },
     ],
   },
+  "unet-stock": {
+    title:
+      "The same step with TensorFlow.js' own operations, on each backend as it comes; on cpu one image, counted 64 times",
+    unit: "images/s",
+    work: 64,
+    sides: [
+      { name: "fdiv, tensorflow", command: ["unet-step.ts", "--backend", "tensorflow"] },
+      { name: "stock tfjs, tensorflow", command: ["unet-stock-step.ts", "--backend", "tensorflow"] },
+      { name: "fdiv, wasm", command: ["unet-step.ts"] },
+      { name: "stock tfjs, wasm", command: ["unet-stock-step.ts", "--backend", "wasm"] },
+      {
+        name: "stock tfjs, cpu",
+        command: ["unet-stock-step.ts", "--backend", "cpu", "--batch", "1", "--steps", "1"],
+      },
+    ],
+  },
   "sample-stories": {
     title: "Sampling 64 × 64 tokens from the beginning; stories260K's architecture",
     unit: "tokens/s",

@@ -84,10 +84,16 @@ for (const name of positionals) {
   const { title, unit, work, sides, prepare } = benchmarks[name];
   if (prepare) run({ name: `what ${name} needs`, command: prepare });
   const present = sides.filter((side) => !side.command[0].endsWith(".py") || (python && existsSync(python)));
-  const rows = present.map((side) => ({ side, medians: [], peaks: [] }));
+  const rows = present.map((side) => ({ side, medians: [], peaks: [], impossible: undefined }));
   for (let round = 0; round < Number(values.rounds); round++)
     for (const row of rows) {
-      const { seconds, peakMegabytes } = run(row.side);
+      if (row.impossible !== undefined) continue;
+      const { seconds, peakMegabytes, impossible } = run(row.side);
+      if (impossible !== undefined) {
+        row.impossible = impossible;
+        console.error(`  round ${round + 1}: ${row.side.name} can't: ${impossible}`);
+        continue;
+      }
       row.medians.push(median(seconds));
       row.peaks.push(peakMegabytes);
       console.error(`  round ${round + 1}: ${row.side.name} ${(median(seconds) * 1e3).toFixed(2)} ms`);
@@ -96,7 +102,11 @@ for (const name of positionals) {
   console.log(
     `| side | ms | ${unit} | ratio to the first row, round by round | peak MB |\n|---|---|---|---|---|`,
   );
-  for (const { side, medians, peaks } of rows) {
+  for (const { side, medians, peaks, impossible } of rows) {
+    if (impossible !== undefined) {
+      console.log(`| ${side.name} | can't: ${impossible} | | | |`);
+      continue;
+    }
     const ratios = medians.map((seconds, round) => rows[0].medians[round] / seconds);
     console.log(
       `| ${side.name} | ${range(
