@@ -5,9 +5,6 @@ import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { oneStepGenerator } from "@fdiv/distill";
-import { textStates } from "@fdiv/models";
-import { loadTextToImage } from "@fdiv/models/node";
 import { imageGrid } from "@fdiv/report";
 import { random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
@@ -17,6 +14,7 @@ import { readConfig } from "../config/config-file.ts";
 import type { Session } from "../session.ts";
 import { distill } from "./distill.ts";
 import { distillSchema } from "./distill-schema.ts";
+import { readmeCode, runModule } from "./readme-code.testing.ts";
 
 /** The tiny pipeline that is held against diffusers. */
 const pipeline = fileURLToPath(
@@ -151,16 +149,14 @@ describe("fdiv distill on captions and pictures", () => {
     expect(page).toMatch(/Measures[\s\S]*Images[\s\S]*data:image\/png;base64/);
   }, 240_000);
 
-  it("leaves a pipeline that makes a picture of a text in one step", async () => {
-    const folder = join(place, "straight", "generator");
-    const { sigmaMax, shape } = JSON.parse(await readFile(join(folder, "generator.json"), "utf8"));
+  it("leaves a pipeline that makes a picture of a text in one step, by the README's lines", async () => {
+    const { shape } = JSON.parse(
+      await readFile(join(place, "straight", "generator", "generator.json"), "utf8"),
+    );
     expect(shape).toEqual([4, 4, 4]);
-    const { denoiser, text: encoder, autoencoder } = await loadTextToImage(folder, { trainable: true });
-    const generator = oneStepGenerator(denoiser, { sigmaMax });
-    const z = tf.tensor(random(1).normal(128), [2, ...shape]);
-    const pictures = autoencoder.decode(generator.generate(z, textStates(encoder, ["light", "dark"])));
-    expect(pictures.shape).toEqual([2, 8, 8, 3]);
-    expect(pictures.dataSync().every(Number.isFinite)).toBe(true);
+    const code = await readmeCode("loadTextToImage");
+    const printed = await runModule(code.replaceAll("runs/sd-js", join(place, "straight")));
+    expect(printed).toMatch(/1, 8, 8, 3/);
   });
 
   it("takes captions alone under reverse KL, and other pictures to measure by", async () => {

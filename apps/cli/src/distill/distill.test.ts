@@ -5,6 +5,7 @@ import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { oneStepGenerator } from "@fdiv/distill";
+import { unetFromDiffusers } from "@fdiv/models";
 import { loadDenoiser } from "@fdiv/models/node";
 import { random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
@@ -14,6 +15,7 @@ import { readConfig } from "../config/config-file.ts";
 import type { Session } from "../session.ts";
 import { distill } from "./distill.ts";
 import { distillSchema } from "./distill-schema.ts";
+import { readmeCode, runModule } from "./readme-code.testing.ts";
 
 let place: string;
 const silent = {
@@ -143,6 +145,47 @@ describe("fdiv distill on images", () => {
     expect(made.dataSync().every(Number.isFinite)).toBe(true);
     expect((await fdiv("distill", ...settings(straight))).err).toMatch(/already holds a run/);
   }, 240_000);
+
+  it("the README's lines in Node make pictures of the generator", async () => {
+    const code = await readmeCode("loadDenoiser");
+    const printed = await runModule(code.replaceAll("runs/digits", join(place, "straight")));
+    expect(printed).toMatch(/16, 4, 4, 1/);
+  });
+
+  it("and those of a page draw one, on any backend", async () => {
+    // What its imports name is handed in.
+    const code = (await readmeCode("fetch(")).replace(/^import .*$/gm, "");
+    const asked: string[] = [];
+    const fetchFile = async (path: string): Promise<Response> => {
+      asked.push(path);
+      return new Response(new Uint8Array(await readFile(join(place, "straight", path))));
+    };
+    const drawn: { picture: tf.Tensor; canvas: unknown }[] = [];
+    const page = { querySelector: (name: string) => name };
+    const browser = {
+      ...tf.browser,
+      toPixels: async (picture: tf.Tensor, canvas: unknown) => drawn.push({ picture, canvas }),
+    };
+    const lines = Object.getPrototypeOf(async () => undefined).constructor as new (
+      ...parts: string[]
+    ) => (...values: unknown[]) => Promise<void>;
+    const names = ["tf", "unetFromDiffusers", "oneStepGenerator", "fetch", "document"];
+    await new lines(...names, code)({ ...tf, browser }, unetFromDiffusers, oneStepGenerator, fetchFile, page);
+    expect(asked.sort()).toEqual(
+      [
+        "generator.json",
+        "scheduler/scheduler_config.json",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+      ].map((file) => `generator/${file}`),
+    );
+    expect(drawn).toHaveLength(1);
+    expect(drawn[0]!.canvas).toBe("canvas");
+    expect(drawn[0]!.picture.shape).toEqual([4, 4, 1]);
+    const values = drawn[0]!.picture.dataSync();
+    expect(Math.min(...values)).toBeGreaterThanOrEqual(0);
+    expect(Math.max(...values)).toBeLessThanOrEqual(1);
+  });
 
   it("distils the teacher of another run by reverse KL without a discriminator", async () => {
     const run = join(place, "given");
