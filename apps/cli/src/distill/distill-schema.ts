@@ -1,56 +1,11 @@
 import { z } from "zod";
 import { dataSchema } from "./data-schema.ts";
+import { evaluation } from "./evaluation-schema.ts";
+import { ema, noise, optimizer } from "./learning-schema.ts";
 
 const count = z.int().positive();
 const positive = z.number().positive();
 const pair = z.tuple([z.number(), z.number()]);
-
-const noise = z
-  .strictObject({
-    kind: z.enum(["karras-uniform", "log-normal", "log-uniform", "schedule-uniform"]),
-    min: positive.optional(),
-    max: positive.optional(),
-    rho: positive.optional().describe("Of karras-uniform; 7."),
-    mean: z.number().optional().describe("Of log-normal; -1.2."),
-    deviation: positive.optional().describe("Of log-normal; 1.2."),
-    steps: pair
-      .optional()
-      .describe(
-        "Of schedule-uniform: first and last step of the teacher's discrete schedule; all of them when absent.",
-      ),
-  })
-  .refine(({ kind, ...given }) => {
-    const own = {
-      "log-normal": ["mean", "deviation"],
-      "karras-uniform": ["min", "max", "rho"],
-      "log-uniform": ["min", "max"],
-      "schedule-uniform": ["steps"],
-    }[kind];
-    return Object.entries(given).every(([name, value]) => value === undefined || own.includes(name));
-  }, "log-normal takes mean and deviation, karras-uniform min, max and rho, log-uniform min and max, schedule-uniform steps.");
-
-const optimizer = (learningRate: number) =>
-  z
-    .strictObject({
-      learningRate: positive.default(learningRate),
-      beta1: z.number().min(0).max(0.9999).default(0.9),
-      beta2: z.number().min(0).max(0.99999).default(0.999),
-      weightDecay: z.number().min(0).default(0),
-      gradientClip: positive.default(10),
-      schedule: z.enum(["constant", "linear", "cosine"]).default("constant"),
-      warmup: z.number().min(0).default(0).describe("Below 1: share of all steps; from 1: steps."),
-    })
-    .prefault({});
-
-const ema = z.union([
-  z.strictObject({ kind: z.literal("power"), width: positive }),
-  z.strictObject({
-    kind: z.literal("fixed"),
-    decay: z.number().min(0).max(0.999999),
-    warmUp: z.boolean().default(true),
-  }),
-  z.literal(false),
-]);
 
 const training = z.strictObject({
   net: z
@@ -168,47 +123,6 @@ const discriminator = z.strictObject({
     .optional()
     .describe("R1."),
 });
-
-const evaluation = z
-  .strictObject({
-    samples: z.int().min(24).default(2000).describe("Of the student, the teacher, and twice the real data."),
-    features: z
-      .array(z.string())
-      .optional()
-      .describe(
-        "classifier (trained on the same data where it has labels), pixels, pooled-latents (with captions), or modules whose default export maps (values, count, shape) to { values, dimensions }.",
-      ),
-    teacherSteps: z.array(count).default([18, 35]).describe("Heun steps of the teacher's rows."),
-    neighbours: count.default(5),
-    divergences: z
-      .array(z.string())
-      .default(["reverse-kl", "forward-kl", "jensen-shannon"])
-      .describe("Measured by quadrature where the data is a mixture."),
-    captions: z
-      .string()
-      .optional()
-      .describe(
-        "With data.captions: captioned images to measure by, for instance MS-COCO's, when not the training data's.",
-      ),
-    pictures: z.string().optional().describe("The folder of the images that those captions name."),
-    sigma: positive.optional().describe("Noise level of those; half a mode's deviation when absent."),
-    classifier: z
-      .strictObject({
-        model: z
-          .string()
-          .optional()
-          .describe(
-            "The classifier/model.safetensors of another run on the same data; none is trained then.",
-          ),
-        steps: count.default(600),
-        batchSize: count.default(128),
-        learningRate: positive.default(2e-3),
-        blockChannels: z.array(count).min(1).default([32, 64, 64]),
-        features: count.default(64),
-      })
-      .prefault({}),
-  })
-  .prefault({});
 
 export const distillSchema = z
   .strictObject({
