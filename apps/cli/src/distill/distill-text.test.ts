@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { imageGrid } from "@fdiv/report";
 import { random } from "@fdiv/tensor-core";
-import * as tf from "@tensorflow/tfjs-core";
+import { startBackend } from "@fdiv/tensor-core/node";
 import { beforeAll, describe, expect, it, vi } from "vitest";
 import { commandEnvironment, commandLine, fdiv } from "../command-line.testing.ts";
 import { readConfig } from "../config/config-file.ts";
@@ -77,7 +77,7 @@ const text = (output: string) => [
 ];
 
 beforeAll(async () => {
-  await tf.setBackend("cpu");
+  await startBackend({ backend: "wasm", threads: 1 });
   place = await mkdtemp(join(tmpdir(), "fdiv-distill-text-"));
   await savePictures();
 });

@@ -82,7 +82,7 @@ export async function openLatents(files: readonly string[], options: LatentOptio
     if (!existsSync(path)) {
       if (session.signal.aborted)
         throw new Interrupted(
-          `Stopped after the latents of ${from} of ${files.length} pictures; they are kept in ${folder}. Run the same again to go on.`,
+          `Stopped after the latents of ${from} of ${files.length} pictures; they are kept in ${folder}. Add --resume to go on.`,
         );
       const moments = encoded(bytes, names, options);
       await writeSafetensors(path, [
