@@ -17,12 +17,14 @@ export interface AttentionOptions {
 export type AttentionAttributes = Required<AttentionOptions>;
 export type AttentionInputs = { q: tf.Tensor; k: tf.Tensor; v: tf.Tensor; layout: tf.Tensor };
 type Biased = { bias?: tf.Tensor };
+/** What the weights are multiplied by, [B, heads, T, S]. */
+type Dropped = { dropout?: tf.Tensor };
 
 /** Makes −∞ harmless as a shift: a row that sees nothing has no maximum. */
 const finiteOrZero = (x: tf.Tensor): tf.Tensor => tf.where(tf.isFinite(x), x, tf.zerosLike(x));
 
 /** [B, T, kvHeads·groups·D] as [B·kvHeads, groups·T, D]: the queries that share a key head below each other. */
-export function byKeyHead(x: tf.Tensor, kvHeads: number, groups: number): tf.Tensor {
+function byKeyHead(x: tf.Tensor, kvHeads: number, groups: number): tf.Tensor {
   const [batch, time, width] = x.shape as [number, number, number];
   const size = width / (kvHeads * groups);
   const split = tf.reshape(x, [batch, time, kvHeads * groups, size]);
@@ -30,21 +32,20 @@ export function byKeyHead(x: tf.Tensor, kvHeads: number, groups: number): tf.Ten
 }
 
 /** The inverse of byKeyHead. */
-export function byToken(x: tf.Tensor, batch: number, time: number, heads: number): tf.Tensor {
+function byToken(x: tf.Tensor, batch: number, time: number, heads: number): tf.Tensor {
   const size = x.shape[2]!;
   const split = tf.reshape(x, [batch, heads, time, size]);
   return tf.reshape(tf.transpose(split, [0, 2, 1, 3]), [batch, time, heads * size]);
 }
 
-/** scale·q·k with the bias and −∞ where masked [B, heads, T, S], from the products q·kᵀ of `byKeyHead`. */
-export function maskedScores(
+/** scale·q·k with the bias and −∞ where masked [B, heads, T, S]. */
+function maskedScores(
   { q, k, layout, bias }: Omit<AttentionInputs, "v"> & Biased,
   { heads, kvHeads, scale, window }: AttentionAttributes,
-  multiply = (a: tf.Tensor, b: tf.Tensor) => stockMatMul(a, b, false, true),
 ): tf.Tensor {
   const [batch, time] = q.shape as [number, number];
   const keys = k.shape[1]!;
-  const raw = multiply(byKeyHead(q, kvHeads, heads / kvHeads), byKeyHead(k, kvHeads, 1));
+  const raw = stockMatMul(byKeyHead(q, kvHeads, heads / kvHeads), byKeyHead(k, kvHeads, 1), false, true);
   const mask = attentionMask(layout, time, keys, window);
   const scores = tf.mul(tf.reshape(raw, [batch, heads, time, keys]), scale);
   return tf.add(bias ? tf.add(scores, bias) : scores, tf.log(mask));
@@ -52,7 +53,7 @@ export function maskedScores(
 
 /** The stock composite of attention, for generic twins: the output, and the log-sum-exp of each row of scores. */
 export function stockAttention(
-  { q, k, v, layout, bias }: AttentionInputs & Biased,
+  { q, k, v, layout, bias, dropout }: AttentionInputs & Biased & Dropped,
   attributes: AttentionAttributes,
 ): tf.Tensor[] {
   const { heads, kvHeads } = attributes;
@@ -67,15 +68,19 @@ export function stockAttention(
   const total = tf.sum(weights, 3, true);
   const logSumExp = tf.reshape(tf.add(tf.log(total), shift), [batch, heads, time]);
   const divisor = tf.where(tf.greater(total, 0), total, tf.onesLike(total));
-  const p = tf.reshape(tf.div(weights, divisor), [batch * kvHeads, groups * time, keys]);
+  const all = tf.div(weights, divisor);
+  const p = tf.reshape(dropout ? tf.mul(all, dropout) : all, [batch * kvHeads, groups * time, keys]);
   return [byToken(stockMatMul(p, byKeyHead(v, kvHeads, 1)), batch, time, heads), logSumExp];
 }
 
 type Saved = { dy: tf.Tensor; out: tf.Tensor; logSumExp: tf.Tensor };
 
-/** The stock composite of its gradient: dq, dk, dv and, with a bias, dbias. */
+/**
+ * The stock composite of its gradient: dq, dk, dv and, with a bias, dbias. With dropout, y = (p∘m)·v, dv = (p∘m)ᵀ·dy and
+ * ds = p∘(m∘(dy·vᵀ) − Σ dy∘y).
+ */
 export function stockAttentionGrad(
-  { dy, q, k, v, out, logSumExp, layout, bias }: AttentionInputs & Biased & Saved,
+  { dy, q, k, v, out, logSumExp, layout, bias, dropout }: AttentionInputs & Biased & Dropped & Saved,
   attributes: AttentionAttributes,
 ): tf.Tensor[] {
   const { heads, kvHeads, scale } = attributes;
@@ -91,13 +96,15 @@ export function stockAttentionGrad(
   const dout = byKeyHead(dy, kvHeads, groups);
   const products = tf.reshape(tf.mul(dy, out), [batch, time, heads, width / heads]);
   const delta = tf.reshape(tf.transpose(tf.sum(products, 3), [0, 2, 1]), [flat[0]!, flat[1]!, 1]);
-  const dp = stockMatMul(dout, byKeyHead(v, kvHeads, 1), false, true);
+  const mask = dropout && tf.reshape(dropout, flat);
+  const masked = (x: tf.Tensor) => (mask ? tf.mul(x, mask) : x);
+  const dp = masked(stockMatMul(dout, byKeyHead(v, kvHeads, 1), false, true));
   const dscores = tf.mul(p, tf.sub(dp, delta));
   const ds = tf.mul(dscores, scale);
   return [
     byToken(stockMatMul(ds, byKeyHead(k, kvHeads, 1)), batch, time, heads),
     byToken(stockMatMul(ds, byKeyHead(q, kvHeads, groups), true), batch, keys, kvHeads),
-    byToken(stockMatMul(p, dout, true), batch, keys, kvHeads),
+    byToken(stockMatMul(masked(p), dout, true), batch, keys, kvHeads),
     ...(bias ? [tf.sum(tf.reshape(dscores, [batch, heads, time, keys]), 0)] : []),
   ];
 }

@@ -90,7 +90,7 @@ describe.each([
     }));
 
   it("leaves out what is dropped, and has its gradient", () =>
-    onEachBackend(backends, () => {
+    onEachBackend(backends, async () => {
       const { q, k, v, bias, layout } = inputs();
       // All keys but the first dropped, and that one kept whole: each query gets its weight times the first value.
       const first = tf.concat([tf.ones([2, heads, time, 1]), tf.zeros([2, heads, time, keys - 1])], 3);
@@ -107,5 +107,6 @@ describe.each([
         (a, b, c, d) => dropoutAttention({ q: a, k: b, v: c, bias: d, layout, mask }, options),
         [q, k, v, bias],
       );
+      await assertNoLeak(() => dropoutAttention({ q, k, v, layout, mask, bias }, options).dispose());
     }));
 });
