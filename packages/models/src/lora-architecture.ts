@@ -4,7 +4,7 @@ import type { Encoder } from "./encoders/encoder.ts";
 import { encoderFamilies, encoderFamilyOf } from "./encoders/encoder-families.ts";
 import { headModules } from "./encoders/encoder-parameters.ts";
 import { familyOf } from "./families.ts";
-import type { T5 } from "./t5/t5-model.ts";
+import { isT5, type T5 } from "./t5/t5-model.ts";
 
 /** A model that an adapter can be put on. */
 export type Adaptable = CausalLm | Encoder | T5;
@@ -27,7 +27,6 @@ export interface LoraArchitecture {
 
 const isEncoder = (model: Adaptable): model is Encoder =>
   Object.hasOwn(encoderFamilies, model.config.modelType);
-const isT5 = (model: Adaptable): model is T5 => "decoderLayers" in model.config;
 
 function ofEncoder({ config }: Encoder): LoraArchitecture {
   const { names, head, loraTargets } = encoderFamilyOf(config.modelType);

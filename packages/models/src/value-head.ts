@@ -5,7 +5,7 @@ import { familyOf } from "./families.ts";
 import { addLora } from "./lora.ts";
 import { copyModel, disposeModel, freeze, trainableParameters, unfreeze } from "./parameterised.ts";
 import { headWeight, scoredStates } from "./scoring.ts";
-import type { T5 } from "./t5/t5-model.ts";
+import { isT5, type T5 } from "./t5/t5-model.ts";
 import type { TokenRows } from "./token-rows.ts";
 
 /** A model that writes, whose prefixes can be valued. */
@@ -54,8 +54,8 @@ export function valueHeadOf<M extends Writer>(
   return { parameters, ...(trunk && { trunk }) };
 }
 
-const vocabularyHead = ({ config }: Writer): string =>
-  "decoderLayers" in config ? "lm_head.weight" : familyOf(config.modelType).headName(config);
+const vocabularyHead = (model: Writer): string =>
+  isT5(model) ? "lm_head.weight" : familyOf(model.config.modelType).headName(model.config);
 
 /** A head that says 0 everywhere, to be trained as PPO's critic. */
 export function createValueHead<M extends Writer>(model: M, options: ValueHeadOptions = {}): ValueHead<M> {

@@ -1,18 +1,14 @@
 import { type CausalLm, disposeModel, type T5 } from "@fdiv/models";
-import { loadCausalLm, loadT5, modelKind } from "@fdiv/models/node";
+import { loadCausalLm, loadT5 } from "@fdiv/models/node";
 import { ConfigError } from "../config/config-file.ts";
 import { addAdapter } from "../runs/adapter.ts";
-import { hubProgress } from "../runs/open-model.ts";
+import { hubProgress, kindToLoad } from "../runs/open-model.ts";
 import type { Session } from "../session.ts";
 import type { DpgConfig } from "./dpg-schema.ts";
 import { seq2seqTexts } from "./seq2seq-texts.ts";
 import { decoderTexts, type TextModel } from "./text-model.ts";
 
 type ModelPart = Pick<DpgConfig, "model" | "tokenizer" | "lora" | "storage" | "seed">;
-
-/** Of what can't be told, loading a decoder will say what is wrong. */
-const isEncoderDecoder = async (path: string, session: Session): Promise<boolean> =>
-  (await modelKind(path, hubProgress(session)).catch(() => "decoder")) === "encoder-decoder";
 
 /** The model as texts, with a fresh adapter where one is asked for; freed where that fails. */
 function asTexts<M extends CausalLm | T5>(
@@ -42,7 +38,8 @@ export async function openTexts(config: ModelPart, session: Session): Promise<Te
       "storage: bfloat16 is for frozen weights, and without an adapter every weight is trained; add lora, or leave storage out.",
     );
   const held = { trainable: lora === undefined, storage, hub: hubProgress(session) };
-  if (await isEncoderDecoder(path, session)) return asTexts(await loadT5(path, held), config, seq2seqTexts);
+  if ((await kindToLoad(path, session)) === "encoder-decoder")
+    return asTexts(await loadT5(path, held), config, seq2seqTexts);
   const model = await loadCausalLm(path, { ...held, ...(tokenizer !== undefined && { tokenizer }) });
   return asTexts(model, config, decoderTexts);
 }

@@ -52,15 +52,22 @@ describe("fdiv kd with adapters, dropout and bfloat16", () => {
       base_model_name_or_path: at("base"),
     });
     expect(existsSync(at("adapted/base"))).toBe(false);
-    const labels = ["negative", "positive"];
     const score = async (path: string) => {
-      const model = await loadEncoder(path, { trainable: false, labels, storage: "bfloat16" });
+      const model = await loadEncoder(path, { trainable: false, storage: "bfloat16" });
       const values = [...tf.tidy(() => classify(model, encoderBatch([{ ids: [4, 6, 8] }]))).dataSync()];
       disposeModel(model);
       return values;
     };
     const [whole, adapter] = [await score(at("adapted/model")), await score(at("adapted/adapter"))];
     for (const [i, value] of whole.entries()) expect(Math.abs(value - adapter[i]!)).toBeLessThan(0.05);
+  });
+
+  it("takes an adapter's folder for a teacher", async () => {
+    const teacher = { model: at("adapted/adapter") };
+    const student = { layers: [0, 2] };
+    const { distillation } = await run("of-adapter", { teacher, student, loss: "js", epochs: 4, dropout: 0 });
+    expect(distillation.teacher!.accuracy!.value).toBeGreaterThan(0.9);
+    expect(distillation.nearness!.agreement).toBeGreaterThan(0.8);
   });
 
   it("goes on exactly after a stop, dropout and adapters included, and splits a step into micro-batches alike", async () => {

@@ -1,12 +1,11 @@
-import { readFile, stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { Task } from "@fdiv/data";
 import {
   type Adaptable,
   type CausalLm,
+  detachLora,
   disposeModel,
   type Encoder,
-  encoderFamilies,
+  mergeLora,
   selectEncoderLayers,
   selectLayers,
   selectT5Layers,
@@ -17,7 +16,7 @@ import { loadCausalLm, loadEncoder, loadT5, localPath } from "@fdiv/models/node"
 import { ConfigError } from "../config/config-file.ts";
 import type { LoraSettings } from "../config/schemas.ts";
 import { addAdapter } from "../runs/adapter.ts";
-import { hubProgress } from "../runs/open-model.ts";
+import { hubProgress, kindToLoad } from "../runs/open-model.ts";
 import type { Session } from "../session.ts";
 import { decoderOnly } from "./decoder-only.ts";
 import { encoderClassifier, headLabels } from "./encoder-classifier.ts";
@@ -101,19 +100,6 @@ function openT5(t5: T5, name: string, use: KdUse): Opened {
   return opened({ kdModel, select: selectT5Layers, smaller: smallerT5 }, t5, name, use);
 }
 
-/** The `model_type` of a folder; undefined of a file, whose format says what it is. */
-async function modelTypeOf(path: string): Promise<string | undefined> {
-  const found = await stat(path).catch(() => undefined);
-  if (!found?.isDirectory()) return undefined;
-  const text = await readFile(join(path, "config.json"), "utf8").catch(() => "{}");
-  try {
-    const { model_type: type } = JSON.parse(text) as { model_type?: unknown };
-    return typeof type === "string" ? type : undefined;
-  } catch {
-    throw new ConfigError(`${path}: config.json is malformed.`);
-  }
-}
-
 export interface OpenFor {
   /** Whether it is trained; one that is not must have what the task needs. */
   trainable: boolean;
@@ -130,16 +116,21 @@ export async function openKdModel(
 ): Promise<Opened> {
   const hub = hubProgress(session);
   const path = reference.startsWith("hf:") ? await localPath(reference, hub) : reference;
-  const type = (await modelTypeOf(path)) ?? "";
+  const kind = await kindToLoad(path, session);
   const trainsWeights = trainable && use.lora === undefined;
   const held = { trainable: trainsWeights, storage: trainsWeights ? ("float32" as const) : use.storage };
   const open = <M extends Adaptable>(model: M, as: (model: M, name: string, use: KdUse) => Opened): Opened =>
     orDisposed(model, () => {
-      const ready = trainable ? trained(model, use, { seed, baseModel: reference }) : model;
-      return as(ready, reference, use);
+      if (trainable) trained(model, use, { seed, baseModel: reference });
+      else if (model.lora) {
+        // What a teacher says is kept by its weights' hash, and its layers make students.
+        mergeLora(model);
+        detachLora(model);
+      }
+      return as(model, reference, use);
     });
-  if (type === "t5" || type === "mt5") return open(await loadT5(path, held), openT5);
-  if (Object.hasOwn(encoderFamilies, type)) {
+  if (kind === "encoder-decoder") return open(await loadT5(path, held), openT5);
+  if (kind === "encoder") {
     const head = trainable && use.task ? { ...headLabels(use.task), seed } : {};
     return open(await loadEncoder(path, { ...held, ...head }), openEncoder);
   }

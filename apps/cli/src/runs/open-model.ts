@@ -1,5 +1,5 @@
 import { activationBytes, type CausalLm, trainableParameters } from "@fdiv/models";
-import { type HubProgress, loadCausalLm } from "@fdiv/models/node";
+import { type HubProgress, loadCausalLm, type ModelKind, modelKind } from "@fdiv/models/node";
 import { countParameters, parameterBytes } from "@fdiv/tensor-core";
 import { ConfigError } from "../config/config-file.ts";
 import type { DpoConfig, SftConfig } from "../config/schemas.ts";
@@ -62,6 +62,10 @@ export async function openModel(
   );
   return model;
 }
+
+/** Which kind of model is there; of what can't be told a decoder, loading which will say what is wrong. */
+export const kindToLoad = (path: string, session: Session): Promise<ModelKind> =>
+  modelKind(path, hubProgress(session)).catch(() => "decoder" as const);
 
 /** Tells of downloads as they go on. */
 export function hubProgress(session: Session) {

@@ -41,6 +41,20 @@ export async function loadAdapter<M extends Adaptable>(model: M, folder: string)
   }
 }
 
+/** How many outputs the last layer of a head has that an adapter trained whole; undefined of one that trained none. */
+export async function labelsOfAdapter(
+  folder: string,
+  outputs: readonly string[],
+): Promise<number | undefined> {
+  const file = await openSafetensors(join(folder, weightsName));
+  try {
+    const names = outputs.map((module) => `base_model.model.${module}.weight`);
+    return names.map((name) => file.tensors.get(name)?.shape[0]).find((count) => count !== undefined);
+  } finally {
+    await file.close();
+  }
+}
+
 /** The adapter on its base, which is freed where they do not fit. */
 export async function onBase<M extends Adaptable>(base: Promise<M>, folder: string): Promise<M> {
   const model = await base;

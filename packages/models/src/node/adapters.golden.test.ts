@@ -34,6 +34,7 @@ import { tokenRows } from "../token-rows.ts";
 import { loadAdapter, saveAdapter } from "./adapter-folder.ts";
 import { loadEncoder, saveEncoder } from "./load-encoder.ts";
 import { loadT5, saveT5 } from "./load-t5.ts";
+import { modelKind } from "./model-kind.ts";
 
 interface Golden {
   config: Json & { model_type: string; architectures: string[] };
@@ -161,6 +162,7 @@ it("loads an adapter with the base that it names, and saves an encoder and a T5 
     await saveAdapter(model, join(place, "adapter"));
     await save(model, join(place, "merged"));
     const load = name === "t5" ? loadT5 : loadEncoder;
+    expect(await modelKind(join(place, "adapter"))).toBe(name === "t5" ? "encoder-decoder" : "encoder");
     for (const path of ["adapter", "merged"]) {
       const loaded = await load(join(place, path), { trainable: false });
       expectClose(resultOf(loaded, golden), golden.result);

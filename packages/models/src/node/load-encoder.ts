@@ -1,8 +1,12 @@
 import { type Encoder, encoderFrom, type NewHead, savedEncoderParameters } from "../encoders/encoder.ts";
 import { longestInput } from "../encoders/encoder-config.ts";
-import { encoderConfigFromHuggingFace, huggingFaceEncoderConfig } from "../encoders/encoder-families.ts";
+import {
+  encoderConfigFromHuggingFace,
+  encoderFamilies,
+  huggingFaceEncoderConfig,
+} from "../encoders/encoder-families.ts";
 import type { HoldOptions } from "../weight-storage.ts";
-import { adapterBase, onBase } from "./adapter-folder.ts";
+import { adapterBase, labelsOfAdapter, onBase } from "./adapter-folder.ts";
 import { type FolderOptions, tensorsOf, withAdapterMerged, writeModelFolder } from "./model-folder.ts";
 import type { HubSettings } from "./open-checkpoint.ts";
 import { openModelFolder } from "./open-model-folder.ts";
@@ -21,7 +25,7 @@ export interface LoadEncoderOptions extends NewHead, HoldOptions {
 /**
  * Loads an encoder from a Hugging Face folder or `hf:owner/name[@revision]`: a bare one, one with a pre-training head (left away), or a
  * sequence classifier with its head; labels that are asked of one without a head get a fresh one. A PEFT adapter folder loads with its base,
- * of which labels must be asked where it has no head and the adapter brings one.
+ * with the head that it brings.
  *
  * @throws Error naming the file and what is wrong with it.
  */
@@ -32,7 +36,9 @@ export async function loadEncoder(
   const base = await adapterBase(pathOrReference, options.base);
   if (base) {
     const { base: _, ...rest } = options;
-    return onBase(loadEncoder(base, rest), pathOrReference);
+    const heads = Object.values(encoderFamilies).map(({ head }) => head.output);
+    const labels = rest.labels ?? (await labelsOfAdapter(pathOrReference, heads));
+    return onBase(loadEncoder(base, { ...rest, ...(labels !== undefined && { labels }) }), pathOrReference);
   }
   const { folder, json } = await openModelFolder(pathOrReference, options.hub);
   try {

@@ -1,7 +1,8 @@
 import { encoderFamilies } from "../encoders/encoder-families.ts";
 import { families } from "../families.ts";
 import { stringField } from "../json-field.ts";
-import type { HubSettings } from "./open-checkpoint.ts";
+import { adapterBase } from "./adapter-folder.ts";
+import { type HubSettings, localPath } from "./open-checkpoint.ts";
 import { openModelFolder } from "./open-model-folder.ts";
 
 /** What a language model is made of, and so which functions load and run it. */
@@ -16,9 +17,11 @@ export function modelKindOf(modelType: string): ModelKind {
   throw new Error(`model type "${modelType}" is not supported; supported are ${known.join(", ")}.`);
 }
 
-/** The kind of the model in a Hugging Face folder or `hf:` reference; GGUF and llama2.c files hold decoders. */
+/** The kind of the model in a Hugging Face folder or `hf:` reference; GGUF and llama2.c files hold decoders, and an adapter is of its base's. */
 export async function modelKind(pathOrReference: string, hub?: HubSettings): Promise<ModelKind> {
   if (/\.(gguf|bin)$/.test(pathOrReference)) return "decoder";
+  const base = await adapterBase(await localPath(pathOrReference, hub));
+  if (base) return modelKind(base, hub);
   const { json } = await openModelFolder(pathOrReference, hub);
   try {
     return modelKindOf(stringField(json, "model_type", ""));

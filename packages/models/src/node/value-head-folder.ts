@@ -2,7 +2,7 @@ import { mkdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { openSafetensors, writeSafetensors } from "@fdiv/tensor-core/node";
 import * as tf from "@tensorflow/tfjs-core";
-import type { T5 } from "../t5/t5-model.ts";
+import { isT5 } from "../t5/t5-model.ts";
 import { type ValueHead, valueHeadNames, valueHeadOf, type Writer } from "../value-head.ts";
 import { writeFolder } from "./atomic-file.ts";
 import { loadCausalLm } from "./load.ts";
@@ -11,8 +11,6 @@ import { saveCausalLm } from "./save.ts";
 
 const weightsName = "value_head.safetensors";
 const trunkName = "trunk";
-
-const isT5 = (model: Writer): model is T5 => "decoderLayers" in model.config;
 
 /** Writes a value head: `value_head.safetensors`, and a trunk of its own as a Hugging Face folder beside it. */
 export async function saveValueHead({ parameters, trunk }: ValueHead<Writer>, folder: string): Promise<void> {

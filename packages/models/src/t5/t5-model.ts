@@ -15,6 +15,9 @@ export interface T5 extends Parameterised {
   tokenizer?: Tokenizer;
 }
 
+/** Whether a model of any kind is a T5. */
+export const isT5 = (model: { config: object }): model is T5 => "decoderLayers" in model.config;
+
 /**
  * A new T5 with random parameters, drawn as Hugging Face draws them.
  *
