@@ -42,4 +42,6 @@ it("shows the held-out figures of texts, which have no task", () => {
     (seed): KdSeedRow => ({ name: "js", seed, distillation: { heldOut: { loss: seed } } }),
   );
   expect(summariseSeeds(texts, ["js"])[0]!.student.loss!.value).toBe(2);
+  // One seed has no interval, so its figure stands alone.
+  expect(kdTable(summariseSeeds(texts.slice(0, 1), ["js"]))).toMatch(/js \| 1\.000 \|/);
 });

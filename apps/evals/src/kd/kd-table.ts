@@ -63,10 +63,13 @@ export function summariseSeeds(rows: readonly KdSeedRow[], names: readonly strin
   });
 }
 
-const shown = (interval: Interval | undefined, digits = 3): string =>
-  interval
-    ? `${interval.value.toFixed(digits)} ± ${((interval.high - interval.low) / 2).toFixed(digits)}`
-    : "–";
+/** A mean and half of its interval; of one seed, which has none, the figure alone. */
+function shown(interval: Interval | undefined, digits = 3): string {
+  if (!interval) return "–";
+  const { value, low, high } = interval;
+  const half = (high - low) / 2;
+  return Number.isFinite(half) ? `${value.toFixed(digits)} ± ${half.toFixed(digits)}` : value.toFixed(digits);
+}
 
 /** A Markdown table of summaries. */
 export function kdTable(summary: readonly KdSummary[]): string {
