@@ -22,13 +22,13 @@ export interface PolicyCommand {
    * Runs once without and once with a signal after some steps, and a resume; both must have written the same rows, but for timings, and the
    * same files.
    *
-   * @returns the rows
+   * @returns the rows, and what the whole run told
    */
   survives(
     names: { straight: string; stopped: string },
     stop: { signal: "SIGINT" | "SIGKILL"; after: number; files: string[] },
     ...settings: string[]
-  ): Promise<Row[]>;
+  ): Promise<{ rows: Row[]; err: string }>;
   /** The one message that settings are refused with, before anything is written. */
   refusal(...settings: string[]): Promise<string>;
 }
@@ -82,7 +82,7 @@ export async function policyCommand(
         );
         expect(one!.equals(other!), file).toBe(true);
       }
-      return whole.rows;
+      return whole;
     },
     async refusal(...settings) {
       const { code, err } = await fdiv(command, ...settingsOf("refused", settings));

@@ -51,7 +51,7 @@ describe("fdiv ppo", () => {
   });
 
   it("raises the reward of an encoder-decoder's answers, and goes on after kill -9 as if nothing had been", async () => {
-    const rows = await ppo.survives(
+    const { rows } = await ppo.survives(
       { straight: "t5-straight", stopped: "t5-stopped" },
       {
         ...{ signal: "SIGKILL", after: 6 },
@@ -76,7 +76,7 @@ describe("fdiv ppo", () => {
   });
 
   it("goes on after kill -9 as if nothing had been, with a trunk of its own and a steered penalty in the loss", async () => {
-    const rows = await ppo.survives(
+    const { rows } = await ppo.survives(
       { straight: "straight", stopped: "stopped" },
       {
         ...{ signal: "SIGKILL", after: 4 },
