@@ -3,8 +3,16 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import * as tf from "@tensorflow/tfjs-core";
 import { expect, vi } from "vitest";
 import { commandEnvironment, commandLine, fdiv } from "./command-line.testing.ts";
+import { readConfig } from "./config/config-file.ts";
+import { approach } from "./dpg/approach.ts";
+import { dpgSchema } from "./dpg/dpg-schema.ts";
+import { exitCodeOf, explain } from "./failure.ts";
+import { ppoSchema } from "./ppo/ppo-schema.ts";
+import { raiseReward } from "./ppo/raise-reward.ts";
+import type { Session } from "./session.ts";
 
 type Row = Record<string, number>;
 
@@ -29,8 +37,24 @@ export interface PolicyCommand {
     stop: { signal: "SIGINT" | "SIGKILL"; after: number; files: string[] },
     ...settings: string[]
   ): Promise<{ rows: Row[]; err: string }>;
-  /** The one message that settings are refused with, before anything is written. */
+  /** The one message that settings are refused with, before anything is written; in this process, which is quicker. */
   refusal(...settings: string[]): Promise<string>;
+}
+
+/** A session without a voice. */
+const silent = (): Session => ({
+  backend: { backend: tf.getBackend() } as Session["backend"],
+  say: () => undefined,
+  warn: () => undefined,
+  progress: () => ({}),
+  signal: new AbortController().signal,
+  close: () => undefined,
+});
+
+/** Reads a command's settings and runs it here. */
+async function runHere(command: "dpg" | "ppo", settings: string[]): Promise<void> {
+  if (command === "dpg") await approach(await readConfig(dpgSchema, undefined, settings), silent());
+  else await raiseReward(await readConfig(ppoSchema, undefined, settings), silent());
 }
 
 export async function policyCommand(
@@ -85,11 +109,16 @@ export async function policyCommand(
       return whole;
     },
     async refusal(...settings) {
-      const { code, err } = await fdiv(command, ...settingsOf("refused", settings));
-      expect(code).toBe(1);
+      const all = [...common(at), ...settings, `output=${at("refused")}`];
+      const error = await runHere(command, all).then(
+        () => new Error("it was not refused"),
+        (failure) => failure,
+      );
+      expect(exitCodeOf(error)).toBe(1);
       expect(existsSync(at("refused"))).toBe(false);
-      expect(err).not.toMatch(/ at .*\.ts:\d/);
-      return err;
+      const message = explain(error);
+      expect(message).not.toMatch(/ at .*\.ts:\d/);
+      return message;
     },
   };
 }

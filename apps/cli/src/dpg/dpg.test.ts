@@ -1,7 +1,7 @@
 import "@tensorflow/tfjs";
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
-import * as tf from "@tensorflow/tfjs-core";
+import { startBackend } from "@fdiv/tensor-core/node";
 import { beforeAll, describe, expect, it } from "vitest";
 import { fdiv, saveTinyModel, saveTinyT5 } from "../command-line.testing.ts";
 import { type PolicyCommand, policyCommand } from "../policy-command.testing.ts";
@@ -9,7 +9,7 @@ import { type PolicyCommand, policyCommand } from "../policy-command.testing.ts"
 let dpg: PolicyCommand;
 
 beforeAll(async () => {
-  await tf.setBackend("cpu");
+  await startBackend({ backend: "wasm", threads: 1 });
   dpg = await policyCommand("dpg", (at) => [
     `model=${at("model")}`,
     "maxTokens=6",

@@ -2,7 +2,7 @@ import "@tensorflow/tfjs";
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { loadCausalLm, loadT5, loadValueHead } from "@fdiv/models/node";
-import * as tf from "@tensorflow/tfjs-core";
+import { startBackend } from "@fdiv/tensor-core/node";
 import { beforeAll, describe, expect, it } from "vitest";
 import { fdiv, saveTinyModel, saveTinyT5 } from "../command-line.testing.ts";
 import { type PolicyCommand, policyCommand } from "../policy-command.testing.ts";
@@ -10,7 +10,7 @@ import { type PolicyCommand, policyCommand } from "../policy-command.testing.ts"
 let ppo: PolicyCommand;
 
 beforeAll(async () => {
-  await tf.setBackend("cpu");
+  await startBackend({ backend: "wasm", threads: 1 });
   ppo = await policyCommand("ppo", (at) => [
     `model=${at("model")}`,
     "reward={ words: { happy: 1, good: 1, sad: -1, bad: -1 } }",
