@@ -7,6 +7,7 @@ import {
 } from "@fdiv/distill";
 import { divergence } from "@fdiv/divergences";
 import { type DiscriminatorHeads, discriminatorHeads } from "@fdiv/models";
+import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../config/config-file.ts";
 import type { DistillData } from "./distill-data.ts";
 import { type DistillConfig, discriminatorOf, isConditional } from "./distill-schema.ts";
@@ -25,6 +26,13 @@ export interface Cast {
   sigmaMax: number;
   dispose(): void;
 }
+
+/** What stands for no condition: computed once for a batch, of whose examples all have the same. */
+const noCondition = (data: DistillData, batch: number): tf.Tensor =>
+  tf.tidy(() => {
+    const one = data.condition(Int32Array.of(noLabel));
+    return tf.tile(one, [batch, ...new Array<number>(one.rank - 1).fill(1)]);
+  });
 
 /** Student, fake denoiser and discriminator from a teacher's net, and the options of their distillation. */
 export function castOf(config: DistillConfig, net: Net, data: DistillData): Cast {
@@ -51,7 +59,7 @@ export function castOf(config: DistillConfig, net: Net, data: DistillData): Cast
     ? classifierFreeGuidance(known, {
         scale: guidance.scale,
         ...(guidance.interval && { interval: guidance.interval }),
-        negative: (batch) => data.condition(new Int32Array(batch).fill(noLabel)),
+        negative: (batch) => noCondition(data, batch),
       })
     : known;
   const student = copyNet(net);
