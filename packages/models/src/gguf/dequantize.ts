@@ -1,4 +1,4 @@
-import { bfloat16ToNumber, halfToNumber } from "./half.ts";
+import { bfloat16ToFloat, halfToFloat } from "@fdiv/tensor-core";
 import {
   dequantizeQ2K,
   dequantizeQ3K,
@@ -11,10 +11,20 @@ import {
 /** Turns the bytes of one block, from `at` on, into `y[to …]`. */
 export type BlockDequantizer = (bytes: DataView, at: number, y: Float32Array, to: number) => void;
 
-/** The half-precision number at byte `at`. */
+let halves: Float32Array | undefined;
+
+/** The half-precision number at byte `at`, looked up: every block has one or two. */
 export function half(bytes: DataView, at: number): number {
-  return halfToNumber(bytes.getUint16(at, true));
+  halves ??= halfToFloat(Uint16Array.from({ length: 65536 }, (_, bits) => bits));
+  return halves[bytes.getUint16(at, true)]!;
 }
+
+/** Formats without blocks, from a copy that begins where its numbers may lie. */
+const plain: Record<string, (buffer: ArrayBuffer) => Float32Array> = {
+  F32: (buffer) => new Float32Array(buffer),
+  F16: (buffer) => halfToFloat(new Uint16Array(buffer)),
+  BF16: (buffer) => bfloat16ToFloat(new Uint16Array(buffer)),
+};
 
 function nibbles(
   bytes: DataView,
@@ -76,16 +86,12 @@ export function dequantize(
   const count = bytes.byteLength / type.bytes;
   if (!Number.isInteger(count))
     throw new Error(`${bytes.byteLength} bytes are no whole number of ${type.name} blocks of ${type.bytes}`);
+  const whole = plain[type.name];
+  if (whole) return whole(Uint8Array.from(bytes).buffer);
+  const block = blocks[type.name];
+  if (!block) throw new Error(`the tensor type ${type.name} can't be read`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const y = new Float32Array(count * type.block);
-  if (type.name === "F32") for (let i = 0; i < count; i++) y[i] = view.getFloat32(4 * i, true);
-  else if (type.name === "F16") for (let i = 0; i < count; i++) y[i] = half(view, 2 * i);
-  else if (type.name === "BF16")
-    for (let i = 0; i < count; i++) y[i] = bfloat16ToNumber(view.getUint16(2 * i, true));
-  else {
-    const block = blocks[type.name];
-    if (!block) throw new Error(`the tensor type ${type.name} can't be read`);
-    for (let i = 0; i < count; i++) block(view, i * type.bytes, y, i * type.block);
-  }
+  for (let i = 0; i < count; i++) block(view, i * type.bytes, y, i * type.block);
   return y;
 }
