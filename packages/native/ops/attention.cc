@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "attention.h"
+#include "room.h"
 #include "small-product.h"
 #include "tensorflow-op.h"
 #include "threads.h"
@@ -73,11 +74,6 @@ struct Tile {
 };
 
 thread_local std::vector<float> transposedKeys, transposedValues, scores, slopes;
-
-float* room(std::vector<float>& buffer, int64_t size) {
-  if (static_cast<int64_t>(buffer.size()) < size) buffer.resize(static_cast<size_t>(size));
-  return buffer.data();
-}
 
 /** One head of [keys, kvWidth] as [size, keys], so that scores are a product with contiguous rows. */
 float* transposed(std::vector<float>& buffer, const float* from, const Shape& shape) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "lanes.h"
+#include "room.h"
 #include "tensorflow-op.h"
 #include "threads.h"
 
@@ -19,12 +20,6 @@ constexpr int tilePixels = widest == 16 ? 14 : 6;
 constexpr int64_t panel = 2 * widest;
 /** Numbers of a band with its border: what the second cache holds beside the weights. */
 constexpr int64_t bandNumbers = 64 * 1024;
-
-/** Of n, how many make one of the fewest, even groups of at most `most`. */
-constexpr int64_t evenly(int64_t n, int64_t most) {
-  const int64_t groups = (n + most - 1) / most;
-  return groups == 0 ? 1 : (n + groups - 1) / groups;
-}
 
 /** A window of height × width over images with zeros around, and what it yields. */
 struct Geometry {
@@ -45,11 +40,6 @@ struct Geometry {
     return std::clamp<int64_t>((fits - kernelHeight) / stride + 1, 1, outHeight);
   }
 };
-
-float* room(std::vector<float>& buffer, int64_t size) {
-  if (static_cast<int64_t>(buffer.size()) < size) buffer.resize(static_cast<size_t>(size));
-  return buffer.data();
-}
 
 thread_local std::vector<float> bandBuffer, rowsBuffer;
 

@@ -7,6 +7,7 @@
 #include "attention.h"
 #include "lanes.h"
 #include "product.h"
+#include "room.h"
 #include "tensorflow-op.h"
 #include "threads.h"
 
@@ -45,12 +46,8 @@ void applyLinear(const float* x, int64_t rows, const Linear& linear, float* y, s
   };
   // As many tasks as keep two dozen threads busy, in whole vectors, of so many columns that memory is read in stretches.
   const int64_t span = std::max<int64_t>(8 * widest, (linear.outputs / 24 + 2 * widest - 1) / (2 * widest) * 2 * widest);
-  const auto grow = [&](int64_t size) {
-    if (static_cast<int64_t>(packed.size()) < size) packed.resize(static_cast<size_t>(size));
-    return packed.data();
-  };
   if (linear.panels) {
-    float* ready = grow(rows * linear.inputs);
+    float* ready = room(packed, rows * linear.inputs);
     packForPanels(rows, linear.inputs, x, ready);
     return forEachSpan(linear.outputs, span, [&](int64_t from, int64_t to) {
       panelsProduct(rows, linear.outputs, linear.inputs, ready, linear.panels, from, to, y);
@@ -62,7 +59,7 @@ void applyLinear(const float* x, int64_t rows, const Linear& linear, float* y, s
     product(rows, linear.outputs, linear.inputs, left, linear.weight, y);
     return forEachSpan(linear.outputs, span, finish);
   }
-  float* ready = grow(packedFewSize(rows, linear.inputs, linear.weight));
+  float* ready = room(packed, packedFewSize(rows, linear.inputs, linear.weight));
   packFew(rows, linear.inputs, left, linear.weight, ready);
   forEachSpan(linear.outputs, span, [&](int64_t from, int64_t to) {
     fewRowsProduct(rows, linear.outputs, linear.inputs, ready, linear.weight, from, to, y);
@@ -193,10 +190,6 @@ class Step {
   bool refuse(const std::string& why) {
     call_.fail("FdivDecoderStep: " + why + ".");
     return false;
-  }
-  static float* room(std::vector<float>& buffer, int64_t size) {
-    if (static_cast<int64_t>(buffer.size()) < size) buffer.resize(static_cast<size_t>(size));
-    return buffer.data();
   }
 
   Linear linear(int64_t index, int weight, int64_t inputs) const {

@@ -6,6 +6,7 @@
 #include "product-packing.h"
 #include "product-tile.h"
 #include "product.h"
+#include "threads.h"
 
 namespace fdiv_ops {
 namespace {
@@ -24,12 +25,6 @@ enum class Way { direct, lanes, dots };
 Way wayOf(int64_t m, const Matrix& b) {
   if (b.column == 1) return Way::direct;
   return m >= fewestLanes ? Way::lanes : Way::dots;
-}
-
-/** Of m rows, how many make one of the fewest, even groups of at most `most`. */
-int64_t evenly(int64_t m, int64_t most) {
-  const int64_t groups = (m + most - 1) / most;
-  return (m + groups - 1) / groups;
 }
 
 constexpr int64_t mostVectors = 3;

@@ -5,6 +5,7 @@
 #include "lanes.h"
 #include "product-packing.h"
 #include "product.h"
+#include "threads.h"
 
 namespace fdiv_ops {
 namespace {
@@ -13,11 +14,6 @@ typedef typename VectorOf<widest>::Type Vector;
 
 /** Most rows that meet a panel at a time: their sums and one vector of b are what the registers hold. */
 constexpr int panelRows = widest == 16 ? 24 : 12;
-
-int64_t groupRows(int64_t m) {
-  const int64_t groups = (m + panelRows - 1) / panelRows;
-  return (m + groups - 1) / groups;
-}
 
 /** So few sums that they would wait for each other take more panels at a time. */
 template <int rows>
@@ -71,7 +67,7 @@ void packPanels(int64_t n, int64_t k, const Matrix& b, int64_t first, int64_t la
 }
 
 void packForPanels(int64_t m, int64_t k, const float* a, float* packed) {
-  const int64_t step = groupRows(m);
+  const int64_t step = evenly(m, panelRows);
   for (int64_t r = 0; r < m; r += step) {
     const int64_t rows = std::min(step, m - r);
     packPanel(a + r * k, k, 1, rows, k, packed + r * k, rows);
@@ -79,7 +75,7 @@ void packForPanels(int64_t m, int64_t k, const float* a, float* packed) {
 }
 
 void panelsProduct(int64_t m, int64_t n, int64_t k, const float* packed, const float* panels, int64_t from, int64_t to, float* c) {
-  const int64_t step = groupRows(m);
+  const int64_t step = evenly(m, panelRows);
   // A panel meets all rows while it is in the cache.
   const int64_t stretch = m > step ? 4 * widest : to - from;
   for (int64_t j = from; j < to; j += stretch)

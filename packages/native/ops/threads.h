@@ -30,6 +30,12 @@ void forEachSpan(int64_t size, int64_t length, const Span& span) {
   });
 }
 
+/** Of n, how many make one of the fewest, even groups of at most `most`. */
+constexpr int64_t evenly(int64_t n, int64_t most) {
+  const int64_t groups = (n + most - 1) / most;
+  return groups == 0 ? 1 : (n + groups - 1) / groups;
+}
+
 /** How many rows of `width` numbers make a task worth handing to another thread. */
 inline int64_t rowsPerTask(int64_t width) {
   const int64_t rows = 16384 / (width > 0 ? width : 1);

@@ -495,40 +495,7 @@ export function fastKernelsAgree(): void {
   });
 
   it.each([
-    // batch, height, width, channels, outputs, kernel, stride, padding
-    [2, 7, 9, 3, 5, 3, 1, [1, 1, 1, 1]],
-    [1, 28, 28, 33, 40, 3, 1, [1, 1, 1, 1]],
-    [9, 8, 6, 16, 17, 3, 2, [0, 1, 0, 1]],
-    [40, 5, 5, 4, 32, 1, 1, [0, 0, 0, 0]],
-    [2, 9, 9, 6, 3, 5, 2, [2, 2, 2, 2]],
-    [3, 6, 6, 20, 1, 3, 1, [1, 1, 1, 1]],
-    [3, 6, 7, 1, 70, 3, 1, [1, 1, 1, 1]],
-    [2, 6, 5, 24, 2, 3, 1, [2, 0, 1, 3]],
-    [2, 4, 4, 18, 8, 2, 1, [2, 2, 2, 2]],
-    [1, 90, 70, 32, 9, 4, 2, [1, 1, 1, 1]],
-  ] as [number, number, number, number, number, number, number, [number, number, number, number]][])(
-    "convolves %d images of %d × %d × %d to %d channels, window %d, stride %d, zeros %s, and back",
-    (batch, height, width, channels, outputs, kernel, stride, padding) => {
-      const shape = [batch, height, width, channels] as const;
-      const window = { kernel: [kernel, kernel] as const, stride, padding };
-      const [x, weight, bias] = [
-        normal(...shape),
-        normal(outputs, channels, kernel, kernel),
-        normal(outputs),
-      ];
-      agree(() => conv2dKernel({ x, weight, bias }, window), 5e-6);
-      agree(() => conv2dKernel({ x, weight }, window), 5e-6);
-      const dy = normal(...conv2dKernel({ x, weight }, window)[0]!.shape);
-      agree(() => conv2dInputGradKernel({ dy, weight }, { ...window, shape }), 5e-6);
-      agree(() => conv2dWeightGradKernel({ dy, x }, window), 1e-5);
-      const columns = imageColumnsKernel({ x }, window)[0]!;
-      agree(() => imageColumnsKernel({ x }, window), 1e-9);
-      agree(() => columnsImageKernel({ columns }, { ...window, shape }));
-    },
-  );
-
-  it.each([
-    [1, 1, 12, 2],
+    [1, 1, 4, 2],
     [3, 49, 24, 8],
     [5, 17, 36, 6],
     [2, 196, 65, 13],
@@ -577,4 +544,37 @@ export function fastKernelsAgree(): void {
       y.dispose();
     }
   });
+
+  it.each([
+    // batch, height, width, channels, outputs, kernel, stride, padding
+    [2, 7, 9, 3, 5, 3, 1, [1, 1, 1, 1]],
+    [1, 28, 28, 33, 40, 3, 1, [1, 1, 1, 1]],
+    [9, 8, 6, 16, 17, 3, 2, [0, 1, 0, 1]],
+    [40, 5, 5, 4, 32, 1, 1, [0, 0, 0, 0]],
+    [2, 9, 9, 6, 3, 5, 2, [2, 2, 2, 2]],
+    [3, 6, 6, 20, 1, 3, 1, [1, 1, 1, 1]],
+    [3, 6, 7, 1, 70, 3, 1, [1, 1, 1, 1]],
+    [2, 6, 5, 24, 2, 3, 1, [2, 0, 1, 3]],
+    [2, 4, 4, 18, 8, 2, 1, [2, 2, 2, 2]],
+    [1, 90, 70, 32, 9, 4, 2, [1, 1, 1, 1]],
+  ] as [number, number, number, number, number, number, number, [number, number, number, number]][])(
+    "convolves %d images of %d × %d × %d to %d channels, window %d, stride %d, zeros %s, and back",
+    (batch, height, width, channels, outputs, kernel, stride, padding) => {
+      const shape = [batch, height, width, channels] as const;
+      const window = { kernel: [kernel, kernel] as const, stride, padding };
+      const [x, weight, bias] = [
+        normal(...shape),
+        normal(outputs, channels, kernel, kernel),
+        normal(outputs),
+      ];
+      agree(() => conv2dKernel({ x, weight, bias }, window), 5e-6);
+      agree(() => conv2dKernel({ x, weight }, window), 5e-6);
+      const dy = normal(...conv2dKernel({ x, weight }, window)[0]!.shape);
+      agree(() => conv2dInputGradKernel({ dy, weight }, { ...window, shape }), 5e-6);
+      agree(() => conv2dWeightGradKernel({ dy, x }, window), 1e-5);
+      const columns = imageColumnsKernel({ x }, window)[0]!;
+      agree(() => imageColumnsKernel({ x }, window), 1e-9);
+      agree(() => columnsImageKernel({ columns }, { ...window, shape }));
+    },
+  );
 }

@@ -154,12 +154,8 @@ function panels(module: KernelModule, weight: tf.TensorInfo, transposed: boolean
   const [rows, columns] = weight.shape as [number, number];
   const [inputs, outputs] = transposed ? [columns, rows] : [rows, columns];
   const out = module.output([Math.ceil(outputs / panelColumns), inputs, panelColumns]);
-  packPanels(
-    module,
-    view(module.pointer(weight), inputs, outputs, transposed),
-    [outputs, inputs],
-    module.pointer(out),
-  );
+  const right = view(module.pointer(weight), inputs, outputs, transposed);
+  packPanels(module, right, inputs, module.pointer(out), outputs);
   return out;
 }
 

@@ -65,32 +65,19 @@ export const panelView = (pointer: number): MatrixView => ({
   packed: true,
 });
 
-/** Copies B [K, N] to panels of its columns, the last filled up with zeros; `packed` has room for them all. */
+/** Copies columns [first, first + columns) of B, K deep, to panels, the last filled up with zeros; `packed` has room for them. */
 export function packPanels(
   module: KernelModule,
   b: MatrixView,
-  [n, k]: readonly [number, number],
+  k: number,
   packed: number,
-) {
-  const strides = [4 * b.rowStride, 4 * b.columnStride];
-  const args = [
-    0,
-    b.pointer,
-    0,
-    0,
-    n,
-    k,
-    0,
-    0,
-    ...strides,
-    packed,
-    0,
-    0,
-    0,
-    n,
-    ...new Array<number>(7).fill(0),
-  ];
-  module.run("packPanel", args, Math.ceil(n / panelColumns));
+  columns: number,
+  first = 0,
+): void {
+  const bytes = b.half ? 2 : 4;
+  const operands = [0, b.pointer, 0, 0, 0, k, 0, 0, bytes * b.rowStride, bytes * b.columnStride];
+  const args = [...operands, packed, 0, 0, first, columns, 0, 0, 0, 0, 0, 0, b.half ? 1 : 0];
+  module.run("packPanel", args, Math.ceil(columns / panelColumns));
 }
 
 /** C [M, N], row-major at `c`, = (C +) op(A) [M, K] · op(B) [K, N], then bias and activation. */
@@ -151,8 +138,8 @@ export function gemm(
     const first = panel * panelColumns;
     const columns = Math.min(n - first, step * panelColumns);
     const [rows, split] = taskShape(m, columns, module.threads);
+    packPanels(module, b, k, packed, columns, first);
     const args = [...common(packed, first, columns), rows, split, b.half ? 1 : 0];
-    module.run("packPanel", args, Math.ceil(columns / panelColumns));
     module.run("gemmRows", args, Math.ceil(m / rows) * Math.ceil(columns / split));
   }
 }
