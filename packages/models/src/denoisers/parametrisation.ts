@@ -106,3 +106,18 @@ export function denoiseWith(
     return tf.add(tf.mul(x, at(found.skip)), tf.mul(output, at(found.out)));
   };
 }
+
+/** What a network's features see of (x, σ): the input and level that its denoiser would be given. */
+export function featuresWith(
+  features: (...given: Parameters<RawNetwork>) => tf.Tensor[],
+  parametrisation: Parametrisation,
+): (x: tf.Tensor, sigma: tf.Tensor1D, condition?: tf.Tensor) => tf.Tensor[] {
+  return (x, sigma, condition) => {
+    let found: tf.Tensor[] = [];
+    denoiseWith((input, level, given) => {
+      found = features(input, level, given);
+      return input;
+    }, parametrisation)(x, sigma, condition);
+    return found;
+  };
+}

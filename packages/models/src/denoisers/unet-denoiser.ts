@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { copyVariables, type DenoiserModel, parameterMembers } from "./denoiser-model.ts";
 import { checkParameters, initialise } from "./initialise.ts";
-import { denoiseWith, edm, type Parametrisation } from "./parametrisation.ts";
+import { denoiseWith, edm, featuresWith, type Parametrisation } from "./parametrisation.ts";
 import { unet2d, unet2dFeatures } from "./unet2d.ts";
 import { type Unet2dConfig, type Unet2dOptions, unet2dConfig } from "./unet2d-config.ts";
 import { unet2dParameters } from "./unet2d-parameters.ts";
@@ -25,14 +25,6 @@ export function unetDenoiser(
   parametrisation: Parametrisation,
 ): UnetDenoiser {
   checkParameters("unet2d", parameters, unet2dParameters(config));
-  const inward = (x: tf.Tensor, sigma: tf.Tensor1D, labels?: tf.Tensor): tf.Tensor[] => {
-    let features: tf.Tensor[] = [];
-    denoiseWith((input, level, given) => {
-      features = unet2dFeatures(parameters, config, input, level, given);
-      return input;
-    }, parametrisation)(x, sigma, labels);
-    return features;
-  };
   return {
     config,
     parametrisation,
@@ -42,7 +34,10 @@ export function unetDenoiser(
       (input, level, labels) => unet2d(parameters, config, input, level, labels),
       parametrisation,
     ),
-    features: inward,
+    features: featuresWith(
+      (input, level, labels) => unet2dFeatures(parameters, config, input, level, labels),
+      parametrisation,
+    ),
     featureChannels: [...config.blockChannels, config.blockChannels.at(-1)!],
     copy: () => unetDenoiser(copyVariables(parameters), config, parametrisation),
   };

@@ -1,7 +1,7 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import { copyVariables, type DenoiserModel, parameterMembers } from "../denoisers/denoiser-model.ts";
 import { checkParameters, initialise } from "../denoisers/initialise.ts";
-import { denoiseWith, type Parametrisation } from "../denoisers/parametrisation.ts";
+import { denoiseWith, featuresWith, type Parametrisation } from "../denoisers/parametrisation.ts";
 import { textUnet, textUnetFeatures, textUnetParameters } from "./text-unet.ts";
 import { type TextUnetConfig, type TextUnetOptions, textUnetConfig } from "./text-unet-config.ts";
 
@@ -33,14 +33,10 @@ export function textDenoiser(
       (input, level, states) => textUnet(parameters, config, input, level, states),
       parametrisation,
     ),
-    features(x, sigma, states) {
-      let features: tf.Tensor[] = [];
-      denoiseWith((input, level, given) => {
-        features = textUnetFeatures(parameters, config, input, level, given);
-        return input;
-      }, parametrisation)(x, sigma, states);
-      return features;
-    },
+    features: featuresWith(
+      (input, level, states) => textUnetFeatures(parameters, config, input, level, states),
+      parametrisation,
+    ),
     featureChannels: [...config.blockChannels, config.blockChannels.at(-1)!],
     copy: () => textDenoiser(copyVariables(parameters), config, parametrisation),
   };
