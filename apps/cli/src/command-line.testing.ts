@@ -1,8 +1,12 @@
 import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createCausalLm, createT5, disposeModel, huggingFaceTokenizer } from "@fdiv/models";
 import { saveCausalLm, saveT5 } from "@fdiv/models/node";
+import * as tf from "@tensorflow/tfjs-core";
 import { wordTokenizerConfig, wordTokenizerJson } from "./demo/word-tokenizer.ts";
+import type { Session } from "./session.ts";
 
 const entry = fileURLToPath(new URL("./main.ts", import.meta.url));
 
@@ -13,6 +17,28 @@ export const commandLine = (args: readonly string[]): string[] => {
 };
 
 export const commandEnvironment = { ...process.env, FDIV_THREADS: "2", NO_COLOR: "1" };
+
+/** Settings as the command line takes them. */
+export const flags = (settings: readonly string[]): string[] =>
+  settings.flatMap((setting) => ["--set", setting]);
+
+/** What a run has logged so far; a line that is being written is left out. */
+export const rowsOf = async (run: string): Promise<Record<string, number>[]> =>
+  (await readFile(join(run, "metrics.jsonl"), "utf8"))
+    .trim()
+    .split("\n")
+    .filter((line) => line.endsWith("}"))
+    .map((line) => JSON.parse(line));
+
+/** A session without a voice. */
+export const silentSession = (): Session => ({
+  backend: { backend: tf.getBackend() } as Session["backend"],
+  say: () => undefined,
+  warn: () => undefined,
+  progress: () => ({}),
+  signal: new AbortController().signal,
+  close: () => undefined,
+});
 
 /** The command line in a process of its own. */
 export function fdiv(...args: string[]): Promise<{ code: number; out: string; err: string }> {

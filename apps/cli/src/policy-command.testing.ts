@@ -3,21 +3,25 @@ import { existsSync } from "node:fs";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import * as tf from "@tensorflow/tfjs-core";
 import { expect, vi } from "vitest";
-import { commandEnvironment, commandLine, fdiv } from "./command-line.testing.ts";
+import {
+  commandEnvironment,
+  commandLine,
+  fdiv,
+  flags,
+  rowsOf,
+  silentSession,
+} from "./command-line.testing.ts";
 import { readConfig } from "./config/config-file.ts";
 import { approach } from "./dpg/approach.ts";
 import { dpgSchema } from "./dpg/dpg-schema.ts";
 import { exitCodeOf, explain } from "./failure.ts";
 import { ppoSchema } from "./ppo/ppo-schema.ts";
 import { raiseReward } from "./ppo/raise-reward.ts";
-import type { Session } from "./session.ts";
 
 type Row = Record<string, number>;
 
 const timings = new Set(["seconds", "tokensPerSecond", "examplesPerSecond", "peakMemoryMiB"]);
-const flags = (settings: readonly string[]) => settings.flatMap((setting) => ["--set", setting]);
 
 /** A command that trains a policy, in a folder of its own, with settings that all its runs have. */
 export interface PolicyCommand {
@@ -41,20 +45,10 @@ export interface PolicyCommand {
   refusal(...settings: string[]): Promise<string>;
 }
 
-/** A session without a voice. */
-const silent = (): Session => ({
-  backend: { backend: tf.getBackend() } as Session["backend"],
-  say: () => undefined,
-  warn: () => undefined,
-  progress: () => ({}),
-  signal: new AbortController().signal,
-  close: () => undefined,
-});
-
 /** Reads a command's settings and runs it here. */
 async function runHere(command: "dpg" | "ppo", settings: string[]): Promise<void> {
-  if (command === "dpg") await approach(await readConfig(dpgSchema, undefined, settings), silent());
-  else await raiseReward(await readConfig(ppoSchema, undefined, settings), silent());
+  if (command === "dpg") await approach(await readConfig(dpgSchema, undefined, settings), silentSession());
+  else await raiseReward(await readConfig(ppoSchema, undefined, settings), silentSession());
 }
 
 export async function policyCommand(
@@ -65,11 +59,7 @@ export async function policyCommand(
   const at = (name: string) => join(place, name);
   const settingsOf = (name: string, settings: readonly string[]) =>
     flags([...common(at), ...settings, `output=${at(name)}`]);
-  const rows = async (name: string): Promise<Row[]> =>
-    (await readFile(at(`${name}/metrics.jsonl`), "utf8"))
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line));
+  const rows = (name: string): Promise<Row[]> => rowsOf(at(name));
   const figures = async (name: string) =>
     (await rows(name)).map((row) =>
       Object.fromEntries(Object.entries(row).filter(([figure]) => !timings.has(figure))),

@@ -9,9 +9,15 @@ import { imageGrid } from "@fdiv/report";
 import { random } from "@fdiv/tensor-core";
 import { startBackend } from "@fdiv/tensor-core/node";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { commandEnvironment, commandLine, fdiv } from "../command-line.testing.ts";
+import {
+  commandEnvironment,
+  commandLine,
+  fdiv,
+  flags,
+  rowsOf,
+  silentSession,
+} from "../command-line.testing.ts";
 import { readConfig } from "../config/config-file.ts";
-import type { Session } from "../session.ts";
 import { distill } from "./distill.ts";
 import { distillSchema } from "./distill-schema.ts";
 import { readmeCode, runModule } from "./readme-code.testing.ts";
@@ -21,19 +27,7 @@ const pipeline = fileURLToPath(
   new URL("../../../../packages/models/src/text-to-image/golden/first", import.meta.url),
 );
 let place: string;
-const silent = {
-  say: () => undefined,
-  warn: () => undefined,
-  progress: () => ({}),
-  signal: new AbortController().signal,
-} as unknown as Session;
-const flags = (settings: readonly string[]) => settings.flatMap((setting) => ["--set", setting]);
-const rowsOf = async (run: string): Promise<Record<string, number>[]> =>
-  (await readFile(join(run, "metrics.jsonl"), "utf8"))
-    .trim()
-    .split("\n")
-    .filter((line) => line.endsWith("}"))
-    .map((line) => JSON.parse(line));
+const silent = silentSession();
 
 /** Sixty pictures of 10 × 10 in one of two shades, and the captions that say which. */
 async function savePictures(): Promise<void> {
@@ -86,7 +80,7 @@ describe("fdiv distill on captions and pictures", () => {
   it("distils a text-to-image teacher, killed and resumed as if nothing had been", async () => {
     const [straight, killed] = [join(place, "straight"), join(place, "killed")];
     const said: string[] = [];
-    const session = { ...silent, say: (line: string) => said.push(line) } as unknown as Session;
+    const session = { ...silent, say: (line: string) => void said.push(line) };
     await distill(await readConfig(distillSchema, undefined, text(straight)), session, { dryRun: true });
     expect(said.join("\n")).toMatch(
       /60 latents of \[4,4,4\]; the teacher .*, \d{5} parameters; 9 steps of 6/,

@@ -10,27 +10,21 @@ import { loadDenoiser } from "@fdiv/models/node";
 import { random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { commandEnvironment, commandLine, fdiv } from "../command-line.testing.ts";
+import {
+  commandEnvironment,
+  commandLine,
+  fdiv,
+  flags,
+  rowsOf,
+  silentSession,
+} from "../command-line.testing.ts";
 import { readConfig } from "../config/config-file.ts";
-import type { Session } from "../session.ts";
 import { distill } from "./distill.ts";
 import { distillSchema } from "./distill-schema.ts";
 import { readmeCode, runModule } from "./readme-code.testing.ts";
 
 let place: string;
-const silent = {
-  say: () => undefined,
-  warn: () => undefined,
-  progress: () => ({}),
-  signal: new AbortController().signal,
-} as unknown as Session;
-const flags = (settings: readonly string[]) => settings.flatMap((setting) => ["--set", setting]);
-const rowsOf = async (run: string): Promise<Record<string, number>[]> =>
-  (await readFile(join(run, "metrics.jsonl"), "utf8"))
-    .trim()
-    .split("\n")
-    .filter((line) => line.endsWith("}"))
-    .map((line) => JSON.parse(line));
+const silent = silentSession();
 
 /** Bars in two directions, by class: 120 images of 4 × 4 as IDX. */
 async function saveBars(): Promise<void> {

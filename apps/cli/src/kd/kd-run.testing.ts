@@ -1,6 +1,7 @@
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { rowsOf } from "../command-line.testing.ts";
 import { checkConfig } from "../config/config-file.ts";
 import type { Session } from "../session.ts";
 import { distil } from "./distil.ts";
@@ -8,12 +9,6 @@ import type { KdEvaluation } from "./evaluate-student.ts";
 import { kdSchema } from "./kd-schema.ts";
 
 export const json = async (path: string) => JSON.parse(await readFile(path, "utf8"));
-
-export const rowsOf = async (run: string): Promise<Record<string, number>[]> =>
-  (await readFile(join(run, "metrics.jsonl"), "utf8"))
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line));
 
 export interface RunsFolder {
   at(name: string): string;

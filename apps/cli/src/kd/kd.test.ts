@@ -4,9 +4,9 @@ import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startBackend } from "@fdiv/tensor-core/node";
 import { beforeAll, describe, expect, it } from "vitest";
-import { fdiv, saveTinyModel } from "../command-line.testing.ts";
+import { fdiv, rowsOf, saveTinyModel } from "../command-line.testing.ts";
 import { Interrupted } from "../failure.ts";
-import { json, type RunsFolder, rowsOf, runsFolder } from "./kd-run.testing.ts";
+import { json, type RunsFolder, runsFolder } from "./kd-run.testing.ts";
 
 let folder: RunsFolder;
 const at = (name: string) => folder.at(name);
