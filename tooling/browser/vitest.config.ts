@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import { playwright } from "@vitest/browser-playwright";
 import { defineProject } from "vitest/config";
+import { propertySeed } from "../vitest/shared.ts";
 import { chromiumFlags, findChromium } from "./chromium.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -24,6 +25,7 @@ export default defineProject(
           root,
           dir: root,
           include: ["packages/*/src/**/*.browser.test.ts"],
+          setupFiles: [propertySeed],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           browser: {

@@ -28,13 +28,26 @@ import { softmaxGradKernel, softmaxKernel } from "./softmax.ts";
 import { sumRowsKernel } from "./sum-rows.ts";
 import { swigluGradKernel, swigluKernel } from "./swiglu.ts";
 
-const draw = random("fast kernels");
-export const normal = (...shape: number[]) => tf.tensor(draw.normal(tf.util.sizeFromShape(shape)), shape);
-export const indices = (count: number, size: number) =>
-  tf.tensor1d(
-    Int32Array.from({ length: count }, () => draw.integer(size)),
-    "int32",
-  );
+/** Tensors of numbers drawn from a stream of its own name. */
+export interface Draws {
+  normal(...shape: number[]): tf.Tensor;
+  indices(count: number, size: number): tf.Tensor1D;
+}
+
+export function drawsOf(name: string): Draws & { readonly draw: ReturnType<typeof random> } {
+  const draw = random(name);
+  return {
+    draw,
+    normal: (...shape) => tf.tensor(draw.normal(tf.util.sizeFromShape(shape)), shape),
+    indices: (count, size) =>
+      tf.tensor1d(
+        Int32Array.from({ length: count }, () => draw.integer(size)),
+        "int32",
+      ),
+  };
+}
+
+const { draw, normal, indices } = drawsOf("fast kernels");
 
 /** Largest difference, relative to the largest number expected, or to a floor where the twin itself cancels. */
 function difference(found: tf.Tensor, expected: tf.Tensor, floor: number): number {
