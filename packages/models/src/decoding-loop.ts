@@ -91,7 +91,7 @@ async function drawer(
 }
 
 /**
- * Draws tokens behind each row's first ones and yields each as it is drawn; rows that have ended are dropped from the batch once they are
+ * Draws tokens behind each row's first ones and yields those of a step as they are drawn; rows that have ended are dropped from the batch once they are
  * half of it. The decoder is freed at the end.
  *
  * @param starts what each row reads before its first draw
@@ -102,7 +102,7 @@ export async function* drawRows(
   starts: ArrayLike<number>[],
   decoderOf: () => RowDecoder,
   options: DecodingOptions,
-): AsyncGenerator<GeneratedToken, void, undefined> {
+): AsyncGenerator<GeneratedToken[], void, undefined> {
   const { temperature = 1, topK = 0, topP = 1, minTokens = 0, maxTokens } = options;
   const law: SamplingLaw = { temperature, topK, topP };
   checkLaw(law);
@@ -128,6 +128,7 @@ export async function* drawRows(
         batch.map(({ length }) => length),
       );
       const draw = await drawer(logits, law, batch, minTokens > 0);
+      const drawnNow: GeneratedToken[] = [];
       for (let i = 0; i < batch.length; i++) {
         const sequence = batch[i]!;
         if (sequence.done) continue;
@@ -137,13 +138,14 @@ export async function* drawRows(
         sequence.last = drawn.id;
         const stopped = sequence.stops(drawn.id) && sequence.produced >= minTokens;
         sequence.done = stopped || sequence.produced === maxTokens;
-        yield {
+        drawnNow.push({
           ...drawn,
           row: sequence.row,
           index,
           ...(sequence.done && { finished: stopped ? ("stop" as const) : ("length" as const) }),
-        };
+        });
       }
+      yield drawnNow;
       const active = batch.flatMap(({ done }, i) => (done ? [] : [i]));
       if (active.length > 0 && active.length <= batch.length / 2) {
         decoder.keep(active);
@@ -156,17 +158,25 @@ export async function* drawRows(
   }
 }
 
+/** The tokens of a run of `drawRows`, one by one. */
+export async function* tokenByToken(
+  steps: AsyncIterable<GeneratedToken[]>,
+): AsyncGenerator<GeneratedToken, void, undefined> {
+  for await (const tokens of steps) yield* tokens;
+}
+
 /** All tokens of a run of `drawRows`, by row. */
 export async function collectRows(
   rows: number,
-  tokens: AsyncIterable<GeneratedToken>,
+  steps: AsyncIterable<GeneratedToken[]>,
   onToken?: (token: GeneratedToken) => void,
 ): Promise<Generated> {
   const drawn = Array.from({ length: rows }, (): GeneratedToken[] => []);
-  for await (const token of tokens) {
-    drawn[token.row]!.push(token);
-    onToken?.(token);
-  }
+  for await (const tokens of steps)
+    for (const token of tokens) {
+      drawn[token.row]!.push(token);
+      onToken?.(token);
+    }
   return {
     ids: drawn.map((row) => row.map(({ id }) => id)),
     logProbs: drawn.map((row) => Float32Array.from(row, ({ logProb }) => logProb)),

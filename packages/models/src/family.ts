@@ -26,6 +26,8 @@ export interface ForwardInput {
   layout: tf.Tensor;
   /** One more than the largest position. */
   reach: number;
+  /** int32 [n]: the flat states to return, which are all that the last layer computes behind its attention; without it, all. */
+  wanted?: tf.Tensor1D;
   cache?: KeyValueCache;
 }
 
@@ -56,7 +58,7 @@ export interface Family {
   parameters(config: CausalLmConfig): Map<string, ParameterSpec>;
   /** The full name of a checkpoint's tensor, or undefined for a buffer that is no parameter. */
   canonicalName(name: string): string | undefined;
-  /** The final, normalised hidden states [rows·length, hiddenSize]. */
+  /** The final, normalised hidden states [rows·length, hiddenSize], or the wanted ones. */
   hidden(model: CausalLm, input: ForwardInput): tf.Tensor2D;
   /** Name of the head's weight [vocabularySize, hiddenSize]. */
   headName(config: CausalLmConfig): string;

@@ -1,4 +1,4 @@
-import { gatherRows, linear, type PackedDecoder, packDecoder } from "@fdiv/tensor-core";
+import { linear, type PackedDecoder, packDecoder } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { CausalLm } from "./causal-lm.ts";
 import { decoderOf, decodesWhole, decodeToken, withCache } from "./decode.ts";
@@ -9,6 +9,7 @@ import {
   type Generated,
   type GeneratedToken,
   type RowDecoder,
+  tokenByToken,
 } from "./decoding-loop.ts";
 import { familyOf } from "./families.ts";
 import type { KeyValueCache } from "./family.ts";
@@ -77,11 +78,11 @@ function forward(model: CausalLm, cache: KeyValueCache, tokens: Placed, reach: n
       positions: tf.tensor2d(positions, [rows, length], "int32"),
       layout: tf.tensor2d(layout, [rows, 3], "int32"),
       reach,
+      ...(length > 1 && { wanted: tf.tensor1d(ends, "int32") }),
       cache,
     });
     cache.empty = false;
-    const last = length === 1 ? hidden : gatherRows(hidden, tf.tensor1d(ends, "int32"));
-    return linear(last, headWeight(model)) as tf.Tensor2D;
+    return linear(hidden, headWeight(model)) as tf.Tensor2D;
   });
 }
 
@@ -107,6 +108,14 @@ function causalDecoder(model: CausalLm, rows: number, capacity: number, steps: n
   };
 }
 
+/** The tokens of each step. */
+function stepsOf(model: CausalLm, options: GenerateOptions): AsyncGenerator<GeneratedToken[]> {
+  const { prompts, maxTokens } = options;
+  checkPrompts(model, options);
+  const capacity = Math.max(0, ...prompts.map(({ length }) => length)) + maxTokens - 1;
+  return drawRows(model, prompts, () => causalDecoder(model, prompts.length, capacity, maxTokens), options);
+}
+
 /**
  * Samples continuations and yields each token as it is drawn.
  *
@@ -119,10 +128,7 @@ export async function* streamTokens(
   model: CausalLm,
   options: GenerateOptions,
 ): AsyncGenerator<GeneratedToken, void, undefined> {
-  const { prompts, maxTokens } = options;
-  checkPrompts(model, options);
-  const capacity = Math.max(0, ...prompts.map(({ length }) => length)) + maxTokens - 1;
-  yield* drawRows(model, prompts, () => causalDecoder(model, prompts.length, capacity, maxTokens), options);
+  yield* tokenByToken(stepsOf(model, options));
 }
 
 /**
@@ -130,6 +136,6 @@ export async function* streamTokens(
  *
  * @throws when a prompt is empty or does not fit the context, or an option can't be.
  */
-export function generate(model: CausalLm, options: GenerateOptions): Promise<Generated> {
-  return collectRows(options.prompts.length, streamTokens(model, options), options.onToken?.bind(options));
+export async function generate(model: CausalLm, options: GenerateOptions): Promise<Generated> {
+  return collectRows(options.prompts.length, stepsOf(model, options), options.onToken?.bind(options));
 }

@@ -12,7 +12,7 @@ export function createCache(
   capacity: number,
 ): KeyValueCache {
   const { layers, kvHeads, headSize } = config;
-  const one = () => own(() => tf.zeros([rows, capacity, kvHeads * headSize]));
+  const one = () => own(() => tf.fill([rows, capacity, kvHeads * headSize], 0));
   return {
     keys: Array.from({ length: layers }, one),
     values: Array.from({ length: layers }, one),

@@ -4,7 +4,14 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { createCausalLm } from "./causal-lm.ts";
 import { disposeModel, trainableParameters } from "./parameterised.ts";
-import { hiddenStates, logits, sequenceLogProbs, tokenEntropies, tokenLogProbs } from "./scoring.ts";
+import {
+  hiddenStates,
+  logits,
+  scoredStates,
+  sequenceLogProbs,
+  tokenEntropies,
+  tokenLogProbs,
+} from "./scoring.ts";
 import { tinyOptions } from "./testing/tiny-models.testing.ts";
 import { tokenRows } from "./token-rows.ts";
 
@@ -40,6 +47,25 @@ describe.each(Object.entries(tinyOptions))("%s", (_, options) => {
     expect([...one.gradients.keys()].sort()).toEqual([...model.parameters.keys()].sort());
     for (const [name, gradient] of one.gradients)
       expect(largestGap(gradient.dataSync(), two.gradients.get(name)!.dataSync()), name).toBeLessThan(2e-5);
+    disposeModel(model);
+  });
+
+  it("computes the wanted states as it does all of them, in any order and more than once, gradients included", () => {
+    if (options.slidingWindows) return;
+    const model = createCausalLm(options, { seed: 4 });
+    const rows = tokenRows([{ prompt, completions: [chosen, rejected] }]);
+    const wanted = Int32Array.of(9, 3, 3, 0);
+    const weights = tf.randomNormal([wanted.length, options.hiddenSize], 0, 1, "float32", 7);
+    const grade = (states: () => tf.Tensor) =>
+      valueAndGradients(
+        () => tf.sum(tf.mul(states(), weights)) as tf.Scalar,
+        new Map([...trainableParameters(model)].filter(([name]) => !name.startsWith("lm_head"))),
+      );
+    const some = grade(() => scoredStates(model, rows, wanted));
+    const all = grade(() => tf.gather(hiddenStates(model, rows), tf.tensor1d(wanted, "int32")));
+    expect(some.value.dataSync()[0]).toBeCloseTo(all.value.dataSync()[0]!, 4);
+    for (const [name, gradient] of some.gradients)
+      expect(largestGap(gradient.dataSync(), all.gradients.get(name)!.dataSync()), name).toBeLessThan(2e-5);
     disposeModel(model);
   });
 

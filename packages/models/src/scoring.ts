@@ -49,6 +49,11 @@ function needsSplitting(model: CausalLm, rows: TokenRows): boolean {
  * sliding window (`splitBranches` gives it a row of its own; the functions below do so themselves).
  */
 export function hiddenStates(model: CausalLm, rows: TokenRows): tf.Tensor2D {
+  return statesOf(model, rows);
+}
+
+/** As `hiddenStates`; with `wanted`, the states at those flat indexes alone. */
+function statesOf(model: CausalLm, rows: TokenRows, wanted?: Int32Array): tf.Tensor2D {
   const reach = reachOf(model, rows);
   if (needsSplitting(model, rows))
     throw new Error(
@@ -61,15 +66,22 @@ export function hiddenStates(model: CausalLm, rows: TokenRows): tf.Tensor2D {
       positions: tf.tensor2d(rows.positions, shape, "int32"),
       layout: tf.tensor2d(rows.layout, [rows.rows, 3], "int32"),
       reach,
+      ...(wanted && { wanted: tf.tensor1d(wanted, "int32") }),
     }),
   );
 }
 
-/** The hidden states at flat indexes row × length + t, wherever a sliding window made the rows be split. */
+/**
+ * The hidden states at flat indexes row × length + t, wherever a sliding window made the rows be split. Behind its attention the
+ * last layer computes these alone.
+ */
 export function scoredStates(model: CausalLm, rows: TokenRows, states: Int32Array): tf.Tensor2D {
   const split = needsSplitting(model, rows) ? splitBranches(rows) : undefined;
   const index = split ? states.map(split.stateOf) : states;
-  return gatherRows(hiddenStates(model, split?.rows ?? rows), tf.tensor1d(index, "int32")) as tf.Tensor2D;
+  // Dropout draws for every state of a row, so that a row's draws are its own whatever is scored of it.
+  if (model.dropout)
+    return gatherRows(statesOf(model, split?.rows ?? rows), tf.tensor1d(index, "int32")) as tf.Tensor2D;
+  return statesOf(model, split?.rows ?? rows, index);
 }
 
 /**

@@ -7,6 +7,7 @@ import {
   type Generated,
   type GeneratedToken,
   type RowDecoder,
+  tokenByToken,
 } from "../decoding-loop.ts";
 import { bidirectionalLayout } from "../encoders/encode.ts";
 import { encoderBatch } from "../encoders/encoder-batch.ts";
@@ -112,6 +113,15 @@ function seq2SeqDecoder(model: T5, inputs: ArrayLike<number>[], capacity: number
   };
 }
 
+/** The tokens of each step. */
+function stepsOf(model: T5, options: Seq2SeqOptions): AsyncGenerator<GeneratedToken[]> {
+  const { inputs, maxTokens } = options;
+  if (!Number.isInteger(maxTokens) || maxTokens < 1)
+    throw new RangeError(`maxTokens must be a whole number of at least 1, got ${maxTokens}`);
+  const starts = inputs.map(() => [model.config.startId]);
+  return drawRows(model, starts, () => seq2SeqDecoder(model, inputs, maxTokens), options);
+}
+
 /**
  * Writes an output to every input and yields each token as it is drawn.
  *
@@ -124,14 +134,10 @@ export async function* streamSeq2Seq(
   model: T5,
   options: Seq2SeqOptions,
 ): AsyncGenerator<GeneratedToken, void, undefined> {
-  const { inputs, maxTokens } = options;
-  if (!Number.isInteger(maxTokens) || maxTokens < 1)
-    throw new RangeError(`maxTokens must be a whole number of at least 1, got ${maxTokens}`);
-  const starts = inputs.map(() => [model.config.startId]);
-  yield* drawRows(model, starts, () => seq2SeqDecoder(model, inputs, maxTokens), options);
+  yield* tokenByToken(stepsOf(model, options));
 }
 
 /** Writes an output to every input. @throws when an input has no token, or an option can't be. */
-export function generateSeq2Seq(model: T5, options: Seq2SeqOptions): Promise<Generated> {
-  return collectRows(options.inputs.length, streamSeq2Seq(model, options), options.onToken?.bind(options));
+export async function generateSeq2Seq(model: T5, options: Seq2SeqOptions): Promise<Generated> {
+  return collectRows(options.inputs.length, stepsOf(model, options), options.onToken?.bind(options));
 }
