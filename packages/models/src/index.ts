@@ -52,7 +52,7 @@ export { unet2dParameters } from "./denoisers/unet2d-parameters.ts";
 export { type DropoutOptions, withDropout } from "./dropout.ts";
 export { classify, classifyTexts, headLogits, headProbabilities, pool } from "./encoders/classify.ts";
 export { type EmbedOptions, embed, embedTexts } from "./encoders/embed.ts";
-export { bidirectionalLayout, encode } from "./encoders/encode.ts";
+export { bidirectionalLayout, encode, encodeFirst } from "./encoders/encode.ts";
 export { createEncoder, type Encoder, encoderFrom, type NewHead } from "./encoders/encoder.ts";
 export {
   type EncoderBatch,

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { dropped, rateOf } from "../dropout.ts";
 import { project } from "../projection.ts";
-import { encode, firstStates } from "./encode.ts";
+import { encodeFirst, firstStates } from "./encode.ts";
 import type { Encoder } from "./encoder.ts";
 import type { EncoderBatch, EncoderText } from "./encoder-batch.ts";
 import type { EncoderHead } from "./encoder-config.ts";
@@ -24,7 +24,7 @@ export function headOfEncoder({ config }: Encoder): EncoderHead {
   return config.head;
 }
 
-/** The head's outputs from hidden states of `encode`, [rows, labels]. */
+/** The head's outputs from hidden states of `encode` or `encodeFirst`, [rows, labels]. */
 export function headLogits(model: Encoder, hidden: tf.Tensor3D): tf.Tensor2D {
   headOfEncoder(model);
   const { head } = encoderFamilyOf(model.config.modelType);
@@ -52,7 +52,7 @@ export function headLogits(model: Encoder, hidden: tf.Tensor3D): tf.Tensor2D {
  */
 export function classify(model: Encoder, batch: EncoderBatch): tf.Tensor2D {
   headOfEncoder(model);
-  return tf.tidy(() => headLogits(model, encode(model, batch)));
+  return tf.tidy(() => headLogits(model, encodeFirst(model, batch)));
 }
 
 /** Logits as the task reads them: probabilities that sum to 1, one probability a label, or the numbers themselves. */

@@ -1,7 +1,7 @@
 import { reshape } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { pool } from "./classify.ts";
-import { encode, firstStates } from "./encode.ts";
+import { encode, encodeFirst, firstStates } from "./encode.ts";
 import type { Encoder } from "./encoder.ts";
 import type { EncoderBatch, EncoderText } from "./encoder-batch.ts";
 import { type EncodeTextsOptions, overTexts } from "./over-texts.ts";
@@ -32,7 +32,7 @@ export function embed(
   { pooling = "mean", normalise = true }: EmbedOptions = {},
 ): tf.Tensor2D {
   return tf.tidy(() => {
-    const hidden = encode(model, batch);
+    const hidden = pooling === "mean" ? encode(model, batch) : encodeFirst(model, batch);
     const pooled =
       pooling === "mean"
         ? meanStates(hidden, batch.lengths)

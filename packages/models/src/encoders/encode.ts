@@ -70,30 +70,36 @@ const norm = (model: Encoder, module: string, x: tf.Tensor): tf.Tensor =>
     model.config.normEpsilon,
   );
 
-/** What the tokens of a layer read of each other, [rows·length, hiddenSize]. */
-function attend(model: Encoder, at: string, x: tf.Tensor, layout: tf.Tensor): tf.Tensor {
+/** What those tokens of a layer whose states are y read of all, x; both [rows·tokens, hiddenSize]. */
+function attend(model: Encoder, at: string, y: tf.Tensor, x: tf.Tensor, layout: tf.Tensor): tf.Tensor {
   const { heads, hiddenSize, dropout } = model.config;
   const { names } = encoderFamilyOf(model.config.modelType);
   const rows = layout.shape[0]!;
-  const length = x.shape[0]! / rows;
-  const byRow = (module: string) =>
-    reshape(project(model, at + module, x, false), [rows, length, hiddenSize]);
-  const [q, k, v] = [byRow(names.query), byRow(names.key), byRow(names.value)];
+  const byRow = (module: string, read: tf.Tensor) =>
+    reshape(project(model, at + module, read, false), [rows, read.shape[0]! / rows, hiddenSize]);
+  const [q, k, v] = [byRow(names.query, y), byRow(names.key, x), byRow(names.value, x)];
   const options = { heads, kvHeads: heads };
   const rate = rateOf(model, dropout.attention);
   if (rate === 0) return reshape(attention(q, k, v, layout, options), [-1, hiddenSize]);
-  const mask = attentionMask(model, `${at}attention.dropout`, [rows, heads, length, length], rate);
+  const mask = attentionMask(model, `${at}attention.dropout`, [rows, heads, q.shape[1]!, k.shape[1]!], rate);
   return reshape(dropoutAttention({ q, k, v, layout, mask }, options), [-1, hiddenSize]);
 }
 
-/** One layer of the encoder: attention and feed-forward, each added to its input and then normalised. */
-function encoderLayer(model: Encoder, at: string, x: tf.Tensor, layout: tf.Tensor): tf.Tensor {
+/** One layer of the encoder, for all tokens or each row's first: attention and feed-forward, each added to its input and then normalised. */
+function encoderLayer(
+  model: Encoder,
+  at: string,
+  all: tf.Tensor,
+  layout: tf.Tensor,
+  firstAlone: boolean,
+): tf.Tensor {
   const { activation, dropout, modelType } = model.config;
   const { names, dropsAttended } = encoderFamilyOf(modelType);
   const rate = rateOf(model, dropout.hidden);
   const added = (module: string, y: tf.Tensor, drops: boolean) =>
     dropped(model, `${at + module}.dropout`, project(model, at + module, y, false), drops ? rate : 0);
-  const attended = added(names.output, attend(model, at, x, layout), dropsAttended);
+  const x = firstAlone ? firstOf(all, layout.shape[0]!) : all;
+  const attended = added(names.output, attend(model, at, x, all, layout), dropsAttended);
   const middle = norm(model, at + names.attentionNorm, add(x, attended));
   const wide = project(model, at + names.up, middle, false, activation);
   return norm(model, at + names.outputNorm, add(middle, added(names.down, wide, true)));
@@ -106,23 +112,48 @@ function encoderLayer(model: Encoder, at: string, x: tf.Tensor, layout: tf.Tenso
  * @throws when the batch does not fit the model's positions, vocabulary or token types.
  */
 export function encode(model: Encoder, batch: EncoderBatch): tf.Tensor3D {
+  return throughLayers(model, batch, false);
+}
+
+/**
+ * The last hidden state of each row's first token, which is all that most heads read: `encode`'s, without what the last layer would
+ * compute for the others.
+ *
+ * @returns [rows, 1, hiddenSize]
+ * @throws as `encode`
+ */
+export function encodeFirst(model: Encoder, batch: EncoderBatch): tf.Tensor3D {
+  return throughLayers(model, batch, true);
+}
+
+function throughLayers(model: Encoder, batch: EncoderBatch, firstAlone: boolean): tf.Tensor3D {
   checkBatch(model, batch);
   const { names } = encoderFamilyOf(model.config.modelType);
   const { rows, length, lengths } = batch;
   return tf.tidy(() => {
     const layout = bidirectionalLayout(lengths, length);
     let x = embedTokens(model, batch);
-    for (let layer = 0; layer < model.config.layers; layer++) {
+    const { layers, hiddenSize } = model.config;
+    for (let layer = 0; layer < layers; layer++) {
       const at = names.layer(layer);
-      x = throughLayer(model, at, x, { layout }, (y, given) => encoderLayer(model, at, y, given.layout));
+      const wanted = firstAlone && layer === layers - 1;
+      x = throughLayer(model, at, x, { layout }, (y, given) =>
+        encoderLayer(model, at, y, given.layout, wanted),
+      );
     }
-    return reshape(x, [rows, length, model.config.hiddenSize]) as tf.Tensor3D;
+    return reshape(x, [rows, firstAlone ? 1 : length, hiddenSize]) as tf.Tensor3D;
   });
+}
+
+/** Each row's first state of [rows·length, size]. */
+function firstOf(states: tf.Tensor, rows: number): tf.Tensor2D {
+  const length = states.shape[0]! / rows;
+  const first = Int32Array.from({ length: rows }, (_, row) => row * length);
+  return gatherRows(states, tf.tensor1d(first, "int32")) as tf.Tensor2D;
 }
 
 /** The first token's state of every row, [rows, hiddenSize]. */
 export function firstStates(hidden: tf.Tensor3D): tf.Tensor2D {
   const [rows, length, size] = hidden.shape;
-  const first = Int32Array.from({ length: rows }, (_, row) => row * length);
-  return gatherRows(reshape(hidden, [rows * length, size]), tf.tensor1d(first, "int32")) as tf.Tensor2D;
+  return firstOf(reshape(hidden, [rows * length, size]), rows);
 }

@@ -6,13 +6,14 @@ import { adamW, crossEntropy, encodeSafetensors, random, valueAndGradients } fro
 import { assertNoLeak, onEachBackend } from "@fdiv/tensor-core/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { withDropout } from "../dropout.ts";
 import { loadEncoder, saveEncoder } from "../node/load-encoder.ts";
 import { copyModel, disposeModel, trainableParameters } from "../parameterised.ts";
 import { huggingFaceTokenizer } from "../tokenizer/hugging-face-tokenizer.ts";
 import { wordPieceFiles } from "../tokenizer/word-piece.ts";
 import { classify, classifyTexts } from "./classify.ts";
 import { embed, embedTexts } from "./embed.ts";
-import { encode } from "./encode.ts";
+import { encode, encodeFirst, firstStates } from "./encode.ts";
 import { createEncoder, type Encoder } from "./encoder.ts";
 import { encoderBatch, textBatch } from "./encoder-batch.ts";
 import type { EncoderOptions } from "./encoder-config.ts";
@@ -57,6 +58,37 @@ describe("an encoder", () => {
       });
       disposeModel(model);
     }));
+
+  it.each([
+    ["without dropout", 0],
+    ["with the draws that dropout makes for all tokens", 0.3],
+  ])("computes first states alone as it does among all, gradients included, %s", (_, rate) =>
+    onEachBackend(["cpu", "wasm", "tensorflow"], () => {
+      const model = make({ initializerRange: 0.5 });
+      const batch = encoderBatch([{ ids: [2, 4, 6, 3] }, { ids: [2, 5, 3] }]);
+      const weights = tf.tensor2d(random(5).normal(32), [2, 16]);
+      const parameters = new Map(
+        [...trainableParameters(model)].filter(([name]) => !name.startsWith("bert.pooler")),
+      );
+      const grade = (states: () => tf.Tensor3D) =>
+        valueAndGradients(
+          () =>
+            withDropout(model, { seed: 1, rows: ["a", "b"], rate }, () =>
+              tf.sum(tf.mul(firstStates(states()), weights)),
+            ) as tf.Scalar,
+          parameters,
+        );
+      const alone = grade(() => encodeFirst(model, batch));
+      const among = grade(() => encode(model, batch));
+      expect(alone.value.dataSync()[0]).toBeCloseTo(among.value.dataSync()[0]!, 4);
+      for (const [name, gradient] of alone.gradients) {
+        const expected = among.gradients.get(name)!.dataSync();
+        for (const [i, value] of gradient.dataSync().entries())
+          expect(value, name).toBeCloseTo(expected[i]!, 4);
+      }
+      disposeModel(model);
+    }),
+  );
 
   it("sees a token before and one behind alike, and the token types", () => {
     const model = make({ initializerRange: 0.5 });
