@@ -50,6 +50,14 @@ export function thin(points: readonly Point[], buckets = 300): Point[] {
   });
 }
 
+/** A scale for numbers that are all alike, which have no extent of their own; nothing where they differ. */
+function domainOfConstant(points: readonly Point[]): { domain?: [number, number] } {
+  const value = points[0]!.y;
+  if (points.some(({ y }) => y !== value)) return {};
+  const half = Math.abs(value) / 2;
+  return { domain: value === 0 ? [0, 1] : [value - half, value + half] };
+}
+
 /** One line a series over steps; empty when there is nothing to draw. */
 export function lines(caption: string, yLabel: string, series: readonly Point[][], colours: Colours): string {
   const points = series.flatMap((one) => thin(one.filter(isFinitePoint)));
@@ -60,7 +68,11 @@ export function lines(caption: string, yLabel: string, series: readonly Point[][
       Plot.lineY(points, { x: "x", y: "y", z: "series", stroke: "series", strokeWidth: 1.6 }),
       ...(points.length < 60 ? [Plot.dot(points, { x: "x", y: "y", fill: "series", r: 2 })] : []),
     ],
-    { x: { label: "step" }, y: { label: yLabel, grid: true, nice: true }, color: named(colours) },
+    {
+      x: { label: "step" },
+      y: { label: yLabel, grid: true, nice: true, ...domainOfConstant(points) },
+      color: named(colours),
+    },
   );
 }
 

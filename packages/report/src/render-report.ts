@@ -17,6 +17,12 @@ const ranged = (range: Range | undefined): string =>
 const estimated = (estimate: Estimated | undefined): string =>
   estimate ? `${number(estimate.value)} ± ${number(1.96 * estimate.standardError, 2)}` : "–";
 
+/** How many runs there are and, where a line holds them, their names; the summary has them all. */
+function namesOf(runs: readonly RunData[]): string {
+  const count = `${runs.length} ${runs.length === 1 ? "run" : "runs"}`;
+  return runs.length > 8 ? count : `${count}: ${runs.map(({ name }) => name).join(", ")}`;
+}
+
 function summary(runs: readonly RunData[]): string {
   const header = [
     "run",
@@ -275,9 +281,5 @@ export function renderReport(
     section("What differs between the runs", differences(runs)),
   ];
   const told = notes.length > 0 ? `<br>${escapeHtml(notes.join("; "))}` : "";
-  return page(
-    title,
-    `${runs.length} runs: ${escapeHtml(runs.map(({ name }) => name).join(", "))}${told}`,
-    body,
-  );
+  return page(title, `${escapeHtml(namesOf(runs))}${told}`, body);
 }

@@ -49,6 +49,20 @@ describe("a report", () => {
     expect(renderReport([run("a", "x", 0)])).toBe(renderReport([run("a", "x", 0)]));
   });
 
+  it("names a few runs, counts many, and gives a curve that never moves a scale", () => {
+    const many = Array.from({ length: 9 }, (_, i) => run(`r${i}`, "reverse-kl", i / 10));
+    const subtitle = (runs: RunData[]) => renderReport(runs).match(/\d+ runs?[^<]*/)![0];
+    expect(subtitle(many.slice(0, 1))).toBe("1 run: r0");
+    expect(subtitle(many.slice(0, 2))).toBe("2 runs: r0, r1");
+    expect(subtitle(many)).toBe("9 runs");
+    const { document } = parseHTML(renderReport(many));
+    const figure = [...document.querySelectorAll("figure")].find((one) =>
+      one.textContent.includes("gradient norm"),
+    )!;
+    const ticks = [...figure.querySelectorAll("[aria-label='y-axis tick label'] text")];
+    expect(ticks.map((tick) => Number(tick.textContent))).toEqual([0.6, 0.8, 1, 1.2, 1.4]);
+  });
+
   it("tells PPO from f-DPO, and shows what samplers log: moments, and what rejection gains", () => {
     const ppo: RunData = {
       ...run("raised", "reverse-kl", 1),
