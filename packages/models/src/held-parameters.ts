@@ -2,11 +2,11 @@ import { disposeParameters, random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { CheckpointTensor } from "./checkpoint.ts";
 import type { ParameterSpec } from "./family.ts";
-import { type HoldOptions, storedWeight } from "./weight-storage.ts";
+import { type HoldOptions, storedWeight, type WeightValues } from "./weight-storage.ts";
 
 /** A parameter in memory: a Variable that owns its memory, or a kept tensor. */
 export function hold(
-  values: Float32Array,
+  values: WeightValues,
   shape: number[],
   { trainable = true, storage }: HoldOptions,
 ): tf.Tensor {
@@ -58,8 +58,31 @@ export function initialParameters(
   return parameters;
 }
 
+/** The tensors' values in order, each read while the one before it is put to use. */
+async function* readAhead(
+  tensors: Iterable<CheckpointTensor>,
+): AsyncGenerator<{ tensor: CheckpointTensor; values: WeightValues }> {
+  const start = (tensor: CheckpointTensor) => {
+    const reading = Promise.resolve<WeightValues>(tensor.readBfloat16?.() ?? tensor.read());
+    // Failing before it is waited for is no failure of its own.
+    reading.catch(() => {});
+    return { tensor, reading };
+  };
+  let ahead: ReturnType<typeof start> | undefined;
+  try {
+    for (const tensor of tensors) {
+      const { tensor: now, reading } = ahead ?? {};
+      ahead = start(tensor);
+      if (now && reading) yield { tensor: now, values: await reading };
+    }
+    if (ahead) yield { tensor: ahead.tensor, values: await ahead.reading };
+  } finally {
+    await ahead?.reading.catch(() => {});
+  }
+}
+
 /**
- * A checkpoint's tensors in memory, one read at a time; none is left where reading fails.
+ * A checkpoint's tensors in memory, at most two of them read and not yet held; none is left where reading fails.
  *
  * @param isFloat32 which are float32 whatever the storage
  */
@@ -70,8 +93,10 @@ export async function readParameters(
 ): Promise<Map<string, tf.Tensor>> {
   const parameters = new Map<string, tf.Tensor>();
   try {
-    for (const { name, shape, read } of tensors)
-      parameters.set(name, hold(await read(), shape, heldAs(options, isFloat32(name))));
+    for await (const { tensor, values } of readAhead(tensors)) {
+      const { name, shape } = tensor;
+      parameters.set(name, hold(values, shape, heldAs(options, isFloat32(name))));
+    }
   } catch (error) {
     disposeParameters(parameters);
     throw error;

@@ -1,7 +1,11 @@
 import "@tensorflow/tfjs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import {
   bfloat16ToFloat,
   floatToBfloat16,
+  floatWeight,
   isHalfWeight,
   parameterBytes,
   random,
@@ -19,7 +23,8 @@ import { generate } from "./generate.ts";
 import { addLora } from "./lora.ts";
 import type { Adaptable } from "./lora-architecture.ts";
 import { mergeLora } from "./lora-merge.ts";
-import { checkpointOf } from "./node/save.ts";
+import { loadCausalLm } from "./node/load.ts";
+import { checkpointOf, saveCausalLm } from "./node/save.ts";
 import { copyModel, disposeModel, trainableParameters, unfreeze } from "./parameterised.ts";
 import { sequenceLogProbs, tokenLogProbs } from "./scoring.ts";
 import { selectT5Layers } from "./t5/select-layers.ts";
@@ -101,6 +106,28 @@ describe.each(["wasm", "tensorflow"])("weights in bfloat16 on %s", async (backen
           return [...gradients.values()].map((gradient) => gradient.dataSync());
         });
         for (const [i, gradient] of found[0]!.entries()) closeTo(gradient, found[1]![i]!, 1e-4);
+      });
+
+      it("reads a folder in bfloat16 into either, number by number", async () => {
+        await tf.setBackend(backend);
+        const folder = await mkdtemp(join(tmpdir(), "fdiv-half-"));
+        try {
+          const whole = rounded(family);
+          await saveCausalLm(whole, folder, { dtype: "BF16" });
+          const [half, floats] = [
+            await loadCausalLm(folder, { trainable: false, storage: "bfloat16" }),
+            await loadCausalLm(folder),
+          ];
+          for (const [name, tensor] of whole.parameters) {
+            const expected = bfloat16ToFloat(floatToBfloat16(tensor.dataSync() as Float32Array));
+            for (const loaded of [half, floats])
+              expect(floatWeight(loaded.parameters.get(name)!).dataSync(), name).toEqual(expected);
+          }
+          expect([...half.parameters.values()].some(isHalfWeight)).toBe(true);
+          for (const model of [whole, half, floats]) disposeModel(model);
+        } finally {
+          await rm(folder, { recursive: true });
+        }
       });
 
       it("is copied, saved and made trainable with the values that it has", async () => {

@@ -1,4 +1,4 @@
-import { computesWithHalfWeights, fitsHalfWeight, halfWeight } from "@fdiv/tensor-core";
+import { computesWithHalfWeights, fitsHalfWeight, halfWeight, widened } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 
 /** How frozen weights lie in memory: bfloat16 takes half, and rounds matrices to 8 bits of significand; what they multiply stays float32. */
@@ -24,14 +24,20 @@ export function checkStorage({ trainable = true, storage = "float32" }: HoldOpti
     );
 }
 
+const floats = (values: WeightValues, shape: number[]): tf.Tensor =>
+  values instanceof Uint16Array ? widened(values, shape) : tf.tensor(values, shape, "float32");
+
+/** A weight's values in float32, or the bits of bfloat16 ones. */
+export type WeightValues = Float32Array | Uint16Array;
+
 /** A kept tensor of a weight's values; what is no matrix of even rows is float32 in any case. */
 export function storedWeight(
-  values: Float32Array,
+  values: WeightValues,
   shape: number[],
   storage: WeightStorage = "float32",
 ): tf.Tensor {
   const isHalf = storage === "bfloat16" && fitsHalfWeight(shape);
-  const tensor: tf.Tensor = tf.keep(isHalf ? halfWeight(values, shape) : tf.tensor(values, shape, "float32"));
+  const tensor: tf.Tensor = tf.keep(isHalf ? halfWeight(values, shape) : floats(values, shape));
   handOver(tensor);
   return tensor;
 }

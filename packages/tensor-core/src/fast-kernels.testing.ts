@@ -12,7 +12,8 @@ import { type DecoderLinear, decoderStep, decodesAsOne } from "./decoder-step.ts
 import { drawsTokens, drawTokens } from "./draw-tokens.ts";
 import { embeddingKernel, scatterAddKernel } from "./embedding.ts";
 import { groupNormGradKernel, groupNormKernel } from "./group-norm.ts";
-import { computesWithHalfWeights, floatWeight, halfWeight } from "./half-weights.ts";
+import { floatToBfloat16 } from "./half.ts";
+import { computesWithHalfWeights, floatWeight, halfWeight, widened } from "./half-weights.ts";
 import { columnsImageKernel, imageColumnsKernel } from "./image-columns.ts";
 import { withGenericKernels } from "./kernel.ts";
 import { layerNormGradKernel, layerNormKernel } from "./layer-norm.ts";
@@ -119,6 +120,10 @@ export function fastKernelsAgree(): void {
       const [x, bias] = [normal(m, inner), normal(n)];
       const weight = halfWeight(draw.normal(rows * columns), [rows, columns]);
       agree(() => [floatWeight(weight)]);
+      // Bits that begin in the middle of an int32, as a part of a file may.
+      const bits = new Uint16Array(rows * columns + 1).subarray(1);
+      bits.set(floatToBfloat16(floatWeight(weight).dataSync() as Float32Array));
+      expect(sameBits(widened(bits, [rows, columns]), floatWeight(weight))).toBe(true);
       agree(() => matMulKernel({ a: x, b: weight }, { transposeA: false, transposeB }));
       const attributes = {
         transposeWeight: transposeB,

@@ -28,15 +28,18 @@ export const fitsHalfWeight = (shape: readonly number[]): boolean =>
 /**
  * A weight rounded to bfloat16, to nearest, ties to even.
  *
- * @param values [rows · columns], row by row
+ * @param values [rows · columns], row by row; as Uint16Array, the bits of bfloat16 numbers, which are taken as they are
  * @throws when the shape is no matrix of an even number of columns
  */
-export function halfWeight(values: Float32Array, shape: readonly number[]): HalfWeight {
+export function halfWeight(values: Float32Array | Uint16Array, shape: readonly number[]): HalfWeight {
   if (!fitsHalfWeight(shape))
     throw new Error(
       `halfWeight: a weight of shape [${shape.join(", ")}] can't be stored in bfloat16; matrices of an even number of columns can.`,
     );
-  const pairs = new Int32Array(floatToBfloat16(values).buffer);
+  const bits = values instanceof Uint16Array ? values : floatToBfloat16(values);
+  // Two numbers of an int32 begin where an int32 may, which a part of a file need not.
+  const aligned = bits.byteOffset % 4 === 0 ? bits : bits.slice();
+  const pairs = new Int32Array(aligned.buffer as ArrayBuffer, aligned.byteOffset, aligned.length / 2);
   const weight = tf.tensor2d(pairs, [shape[0]!, shape[1]! / 2], "int32");
   known.add(weight.dataId);
   return weight;
@@ -51,6 +54,17 @@ export const widenKernel = defineKernel<{ x: tf.Tensor }, object>({
     return tf.tensor2d(bfloat16ToFloat(new Uint16Array(bits.buffer)), [rows, 2 * pairs]);
   },
 });
+
+/**
+ * The numbers of bfloat16 bits in float32, widened where the backend computes.
+ *
+ * @param bits [rows · columns], row by row
+ */
+export function widened(bits: Uint16Array, shape: readonly number[]): tf.Tensor {
+  if (!computesWithHalfWeights() || !fitsHalfWeight(shape))
+    return tf.tensor(bfloat16ToFloat(bits), [...shape], "float32");
+  return tf.tidy(() => floatWeight(halfWeight(bits, shape)));
+}
 
 /** A weight in float32: itself, or a bfloat16 one widened, which is exact. */
 export const floatWeight = (weight: tf.Tensor): tf.Tensor =>

@@ -64,9 +64,9 @@ export function bfloat16ToFloat(from: Uint16Array): Float32Array {
 /** bfloat16 bits of float32, rounded to nearest, ties to even; NaN stays NaN. */
 export function floatToBfloat16(from: Float32Array): Uint16Array {
   const to = new Uint16Array(from.length);
-  for (let i = 0; i < from.length; i++) {
-    float[0] = from[i]!;
-    const word = bits[0]!;
+  const words = new Uint32Array(from.buffer, from.byteOffset, from.length);
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]!;
     const notANumber = (word & 0x7fffffff) > 0x7f800000;
     to[i] = notANumber ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
   }

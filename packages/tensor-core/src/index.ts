@@ -34,6 +34,7 @@ export {
   halfWeight,
   isHalfWeight,
   weightShape,
+  widened,
 } from "./half-weights.ts";
 export * from "./kernel.ts";
 export { layerNorm } from "./layer-norm.ts";

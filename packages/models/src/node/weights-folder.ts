@@ -53,7 +53,12 @@ export async function openWeights(
   const entry = (file: SafetensorsFile, name: string, where: string, index: string): CheckpointTensor => {
     const found = file.tensors.get(name);
     if (!found) throw new Error(`${join(folder, where)}: lacks the tensor ${name} that ${index} says it has`);
-    return { name, shape: [...found.shape], read: () => file.readFloat32(name) };
+    return {
+      name,
+      shape: [...found.shape],
+      read: () => file.readFloat32(name),
+      ...(found.dtype === "BF16" && { readBfloat16: async () => (await file.read(name)) as Uint16Array }),
+    };
   };
   try {
     const has = (name: string) =>
@@ -148,7 +153,11 @@ export function roundedTensors(tensors: Iterable<CheckpointTensor>, dtype: Weigh
     dtype === "F16"
       ? (values: Float32Array) => halfToFloat(floatToHalf(values))
       : (values: Float32Array) => bfloat16ToFloat(floatToBfloat16(values));
-  return Array.from(tensors, (tensor) => ({ ...tensor, read: async () => round(await tensor.read()) }));
+  return Array.from(tensors, ({ name, shape, read }) => ({
+    name,
+    shape,
+    read: async () => round(await read()),
+  }));
 }
 
 /** Runs f on the tensors of a folder's safetensors, and closes them. */
