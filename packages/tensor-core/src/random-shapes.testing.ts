@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { it } from "vitest";
 import { attentionGradKernel, attentionKernel } from "./attention.ts";
 import { embeddingKernel, scatterAddKernel } from "./embedding.ts";
-import { agree, type Draws, drawsOf } from "./fast-kernels.testing.ts";
+import { agree, type Draws, drawsOf, sumOf } from "./kernel-twins.testing.ts";
 import { layerNormGradKernel, layerNormKernel } from "./layer-norm.ts";
 import { linearKernel } from "./linear.ts";
 import { logSoftmaxGradKernel, logSoftmaxKernel } from "./log-softmax.ts";
@@ -26,9 +26,6 @@ function overShapes<T extends unknown[]>(
     { numRuns },
   );
 }
-
-/** What a sum of so many products of standard normals comes to: it rounds by a share of that, however small it ends. */
-const sumOf = (terms: number) => Math.sqrt(terms);
 
 /** Holds the kernels that training rests on against their twins on shapes that nobody thought of. */
 export function randomShapesAgree(): void {

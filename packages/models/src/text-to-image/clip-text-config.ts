@@ -1,4 +1,5 @@
 import type { Activation } from "../config.ts";
+import { checkShare, checkSizes } from "../config-check.ts";
 import { activationFrom, activationName } from "../hugging-face-activation.ts";
 import { type Json, numberField, objectField, stringField } from "../json-field.ts";
 
@@ -35,26 +36,20 @@ export function clipTextConfig(options: Partial<ClipTextConfig> = {}): ClipTextC
     huggingFace: {},
     ...options,
   };
-  for (const name of [
+  const what = "CLIP text config";
+  checkSizes(what, config, [
     "vocabularySize",
     "hiddenSize",
     "intermediateSize",
     "layers",
     "heads",
     "positions",
-  ] as const)
-    if (!Number.isSafeInteger(config[name]) || config[name] < 1 || config[name] > 1 << 22)
-      throw new RangeError(`clipText config: ${name} is ${config[name]}, expected a positive integer.`);
-  if (config.layers > 1024) throw new RangeError(`clipText config: ${config.layers} layers.`);
-  if (config.positions > 65_536) throw new RangeError(`clipText config: ${config.positions} positions.`);
+  ]);
   if (config.hiddenSize % config.heads !== 0)
     throw new RangeError(
-      `clipText config: hiddenSize (${config.hiddenSize}) must be a multiple of heads (${config.heads}).`,
+      `${what}: hiddenSize (${config.hiddenSize}) must be a multiple of heads (${config.heads})`,
     );
-  if (!(config.normEpsilon >= 0 && config.normEpsilon < 1))
-    throw new RangeError(
-      `clipText config: normEpsilon is ${config.normEpsilon}, expected a number in [0, 1).`,
-    );
+  checkShare(what, "normEpsilon", config.normEpsilon);
   return config;
 }
 

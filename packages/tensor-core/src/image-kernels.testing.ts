@@ -1,0 +1,68 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { it } from "vitest";
+import { conv2dInputGradKernel, conv2dKernel, conv2dWeightGradKernel } from "./conv2d.ts";
+import { groupNormGradKernel, groupNormKernel } from "./group-norm.ts";
+import { columnsImageKernel, imageColumnsKernel } from "./image-columns.ts";
+import { agree, drawsOf } from "./kernel-twins.testing.ts";
+
+const { normal } = drawsOf("image kernels");
+
+/** Holds what computes on images. */
+export function imageKernelsAgree(): void {
+  it.each([
+    [1, 1, 4, 2],
+    [3, 49, 24, 8],
+    [5, 17, 36, 6],
+    [2, 196, 65, 13],
+    [4, 9, 7, 1],
+  ])("normalises groups of [%d, %d, %d] in %d groups, and back", (batch, pixels, channels, groups) => {
+    const x = tf.add(normal(batch, pixels, channels), 3);
+    const [weight, bias, dy] = [normal(channels), normal(channels), normal(batch, pixels, channels)];
+    agree(() => groupNormKernel({ x, weight, bias }, { groups, epsilon: 1e-5 }), 5e-6);
+    const [, mean, inverseStd] = groupNormKernel({ x, weight, bias }, { groups, epsilon: 1e-5 });
+    agree(
+      () =>
+        groupNormGradKernel(
+          { dy, x, weight, mean: mean!, inverseStd: inverseStd! },
+          { groups, epsilon: 1e-5 },
+        ),
+      1e-5,
+      1,
+    );
+    const far = tf.add(x, 100);
+    agree(() => groupNormKernel({ x: far, weight, bias }, { groups, epsilon: 1e-5 }), 1e-3, 1);
+  });
+
+  it.each([
+    // batch, height, width, channels, outputs, kernel, stride, padding
+    [2, 7, 9, 3, 5, 3, 1, [1, 1, 1, 1]],
+    [1, 28, 28, 33, 40, 3, 1, [1, 1, 1, 1]],
+    [9, 8, 6, 16, 17, 3, 2, [0, 1, 0, 1]],
+    [40, 5, 5, 4, 32, 1, 1, [0, 0, 0, 0]],
+    [2, 9, 9, 6, 3, 5, 2, [2, 2, 2, 2]],
+    [3, 6, 6, 20, 1, 3, 1, [1, 1, 1, 1]],
+    [3, 6, 7, 1, 70, 3, 1, [1, 1, 1, 1]],
+    [2, 6, 5, 24, 2, 3, 1, [2, 0, 1, 3]],
+    [2, 4, 4, 18, 8, 2, 1, [2, 2, 2, 2]],
+    [1, 90, 70, 32, 9, 4, 2, [1, 1, 1, 1]],
+  ] as [number, number, number, number, number, number, number, [number, number, number, number]][])(
+    "convolves %d images of %d × %d × %d to %d channels, window %d, stride %d, zeros %s, and back",
+    (batch, height, width, channels, outputs, kernel, stride, padding) => {
+      const shape = [batch, height, width, channels] as const;
+      const window = { kernel: [kernel, kernel] as const, stride, padding };
+      const [x, weight, bias] = [
+        normal(...shape),
+        normal(outputs, channels, kernel, kernel),
+        normal(outputs),
+      ];
+      agree(() => conv2dKernel({ x, weight, bias }, window), 5e-6);
+      agree(() => conv2dKernel({ x, weight }, window), 5e-6);
+      const dy = normal(...conv2dKernel({ x, weight }, window)[0]!.shape);
+      agree(() => conv2dInputGradKernel({ dy, weight }, { ...window, shape }), 5e-6);
+      agree(() => conv2dWeightGradKernel({ dy, x }, window), 1e-5);
+      const columns = imageColumnsKernel({ x }, window)[0]!;
+      agree(() => imageColumnsKernel({ x }, window), 1e-9);
+      agree(() => columnsImageKernel({ columns }, { ...window, shape }));
+    },
+  );
+}
