@@ -18,6 +18,9 @@ struct TransportSettings {
 /** Scalings may grow to this power of e between two looks at the potentials: what float32 lost of the kernel by then weighs nothing. */
 constexpr float mostExponent = 20;
 
+/** e to that power, and what it is the inverse of. */
+constexpr float mostScaling = 4.85165195e8f, leastScaling = 2.06115362e-9f;
+
 /** Below this mass of a point, what float32 loses of the kernel could count. */
 constexpr float leastMass = 1e-10f;
 
@@ -26,6 +29,12 @@ inline void planRow(const float* __restrict cost, float f, const float* __restri
                     float* __restrict out) {
 #pragma omp simd
   for (int64_t j = 0; j < m; j++) out[j] = exponential((f + g[j] - cost[j]) * scale);
+}
+
+/** u·K_ij·v_j of one row. */
+inline void scaledRow(const float* __restrict kernel, float u, const float* __restrict v, int64_t m, float* __restrict out) {
+#pragma omp simd
+  for (int64_t j = 0; j < m; j++) out[j] = u * kernel[j] * v[j];
 }
 
 inline float dot(const float* __restrict x, const float* __restrict y, int64_t size) {

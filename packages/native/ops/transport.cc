@@ -43,6 +43,55 @@ void absorb(const Problem& p, const TransportSettings& s, Scratch& scratch) {
   for (int64_t j = 0; j < s.m; j++) scratch.v[j] = p.g[j] == -INFINITY ? 0 : 1;
 }
 
+/**
+ * Scalings mass/total of half-steps that are neither damped nor relaxed, 0 without mass. False where one is out of bounds, or no number.
+ */
+inline bool scalingsOf(const float* __restrict mass, const float* __restrict total, int64_t size, float* __restrict out) {
+  int32_t beyond = 0;
+#pragma omp simd reduction(+ : beyond)
+  for (int64_t i = 0; i < size; i++) {
+    const float scaling = mass[i] / total[i];
+    const bool isGood = scaling >= leastScaling && scaling <= mostScaling;
+    out[i] = mass[i] > 0 ? scaling : 0;
+    beyond += isGood || !(mass[i] > 0) ? 0 : 1;
+  }
+  return beyond == 0;
+}
+
+/** The potentials that scalings mean of those that the kernel was made with; −∞ without mass. */
+inline void potentialsOf(const float* __restrict scaling, const float* __restrict at, float lambda, int64_t size,
+                         float* __restrict out) {
+#pragma omp simd
+  for (int64_t i = 0; i < size; i++)
+    out[i] = scaling[i] > 0 ? at[i] + lambda * logarithm(scaling[i]) : -INFINITY;
+}
+
+/** `iterateByProducts` where half-steps are whole: a scaling is a quotient, and takes no logarithm on its way. */
+bool iteratePlainly(const Problem& p, const TransportSettings& s, Scratch& scratch) {
+  float *sum = scratch.sum.data(), *u = scratch.rows.data();
+  std::fill_n(sum, s.m, 0.0f);
+  bool isSafe = true;
+  for (int64_t from = 0; from < s.n; from += 4) {
+    const int64_t count = std::min<int64_t>(4, s.n - from);
+    const float* rows = scratch.kernel.data() + from * s.m;
+    float totals[4] = {};
+    if (count == 4)
+      fourDots(rows, scratch.v.data(), s.m, totals);
+    else
+      for (int64_t r = 0; r < count; r++) totals[r] = dot(rows + r * s.m, scratch.v.data(), s.m);
+    isSafe &= scalingsOf(p.a + from, totals, count, u + from);
+    if (count == 4)
+      addFour(sum, rows, u + from, s.m);
+    else
+      for (int64_t r = 0; r < count; r++) addScaled(sum, rows + r * s.m, u[from + r], s.m);
+  }
+  if (!isSafe || !scalingsOf(p.b, sum, s.m, scratch.top.data())) return false;
+  std::swap(scratch.v, scratch.top);
+  potentialsOf(u, scratch.fAt.data(), s.lambda, s.n, p.f);
+  potentialsOf(scratch.v.data(), scratch.gAt.data(), s.lambda, s.m, p.g);
+  return true;
+}
+
 /** The scaling that a new potential means, or NaN where it is out of bounds. */
 inline float scalingOf(float potential, float at, float scale) {
   const float x = (potential - at) * scale;
@@ -98,8 +147,17 @@ bool iterateByProducts(const Problem& p, const TransportSettings& s, Scratch& sc
   if (!isSafe) return false;
   std::copy_n(scratch.rows.data(), s.n, p.f);
   std::copy_n(scratch.soft.data(), s.m, p.g);
-  std::copy_n(scratch.top.data(), s.m, scratch.v.data());
+  std::swap(scratch.v, scratch.top);
   return true;
+}
+
+/** `movement` from the kernel and the scalings of its last iteration. */
+float movementByProducts(const Problem& p, const TransportSettings& s, const Scratch& scratch) {
+  float moved = 0;
+  for (int64_t i = 0; i < s.n; i++)
+    if (p.a[i] > 0)
+      moved += std::fabs(p.a[i] - scratch.rows[i] * dot(scratch.kernel.data() + i * s.m, scratch.v.data(), s.m));
+  return moved;
 }
 
 /** Mass that one more half-step of the rows would move. */
@@ -154,11 +212,19 @@ void sinkhorn(Call& call) {
       p.g[j] = p.b[j] > 0 ? gStart[j] : -INFINITY;
       allowsProducts &= !(p.b[j] > 0) || p.b[j] >= leastMass;
     }
-    bool hasKernel = false;
+    // The potentials at the start are as good as any to make the kernel with: if scalings leave their bounds, logarithms follow.
+    bool hasKernel = allowsProducts && iterations > 1;
+    if (hasKernel) absorb(p, s, scratch);
+    // Whether the plan is diag(u)·kernel·diag(v) as it stands.
+    bool isScaled = false;
     int64_t step = 0;
     for (; step < iterations; step++) {
-      if (tolerance > 0 && step > 0 && step % checkEvery == 0 && movement(p, s) <= tolerance) break;
-      if (!hasKernel || !iterateByProducts(p, s, scratch)) {
+      if (tolerance > 0 && step > 0 && step % checkEvery == 0 &&
+          (isScaled ? movementByProducts(p, s, scratch) : movement(p, s)) <= tolerance)
+        break;
+      hasKernel = hasKernel && (s.isPlain() ? iteratePlainly(p, s, scratch) : iterateByProducts(p, s, scratch));
+      isScaled = hasKernel && s.isPlain();
+      if (!hasKernel) {
         iterateByLogarithms(p, s, scratch);
         // The last one needs no kernel of the products.
         hasKernel = allowsProducts && step + 1 < iterations;
@@ -178,7 +244,10 @@ void sinkhorn(Call& call) {
     std::fill_n(sums, s.m, 0.0f);
     for (int64_t i = 0; i < s.n; i++) {
       float* row = plan + (which * s.n + i) * s.m;
-      planRow(p.cost + i * s.m, p.f[i], p.g, 1 / s.lambda, s.m, row);
+      if (isScaled)
+        scaledRow(scratch.kernel.data() + i * s.m, scratch.rows[i], scratch.v.data(), s.m, row);
+      else
+        planRow(p.cost + i * s.m, p.f[i], p.g, 1 / s.lambda, s.m, row);
       float total = 0;
 #pragma omp simd reduction(+ : total)
       for (int64_t j = 0; j < s.m; j++) total += row[j];

@@ -53,6 +53,7 @@ const settings: [string, Partial<SinkhornAttributes>][] = [
   ["over-relaxation at a small λ", { lambda: 0.004, relaxation: 1.4 }],
   ["relaxed marginals", { lambda: 0.05, rowDamping: 0.8, columnDamping: 0.9 }],
   ["a tolerance", { lambda: 0.2, iterations: 200, tolerance: 1e-4, checkEvery: 3 }],
+  ["a λ whose scalings leave float32's reach on the way", { lambda: 0.02 }],
   ["one iteration", { iterations: 1 }],
 ];
 const sizes: [number, number, number][] = [
@@ -108,6 +109,20 @@ describe.each(backends)("fast transport kernels on %s with %d threads", (backend
       expected.forEach((tensor, i) => {
         assertAllClose(backward[i]!, tensor, { absolute: 3 * absolute * scale, relative: 1e-3 });
       });
+    }
+  });
+
+  it("start where they are told", () => {
+    for (const [batch, n, m] of sizes) {
+      const inputs = { ...problems(batch, n, m), fStart: normal(batch, n), gStart: normal(batch, m) };
+      for (const changed of [{}, { relaxation: 1.2 }, { tolerance: 1e-3, checkEvery: 2, iterations: 60 }]) {
+        const attributes = { ...plain, ...changed };
+        const fast = sinkhornKernel(inputs, attributes);
+        const twin = withGenericKernels(() => sinkhornKernel(inputs, attributes));
+        expect(Array.from(fast[2]!.dataSync())).toEqual(Array.from(twin[2]!.dataSync()));
+        for (const which of [0, 1, 3, 4, 5])
+          assertAllClose(nothing(fast[which]!), nothing(twin[which]!), { absolute: 1e-5, relative: 1e-4 });
+      }
     }
   });
 
