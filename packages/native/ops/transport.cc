@@ -43,6 +43,20 @@ void absorb(const Problem& p, const TransportSettings& s, Scratch& scratch) {
   for (int64_t j = 0; j < s.m; j++) scratch.v[j] = p.g[j] == -INFINITY ? 0 : 1;
 }
 
+/** The kernel before the first iteration, each row shifted until its largest entry is 1: there is no potential of the rows yet. */
+void begin(const Problem& p, const TransportSettings& s, Scratch& scratch) {
+  std::copy_n(p.g, s.m, scratch.gAt.data());
+  for (int64_t i = 0; i < s.n; i++) {
+    const float* cost = p.cost + i * s.m;
+    float top = -INFINITY;
+#pragma omp simd reduction(max : top)
+    for (int64_t j = 0; j < s.m; j++) top = p.g[j] - cost[j] > top ? p.g[j] - cost[j] : top;
+    scratch.fAt[i] = p.a[i] > 0 ? -top : -INFINITY;
+    planRow(cost, scratch.fAt[i], p.g, 1 / s.lambda, s.m, scratch.kernel.data() + i * s.m);
+  }
+  for (int64_t j = 0; j < s.m; j++) scratch.v[j] = p.g[j] == -INFINITY ? 0 : 1;
+}
+
 /**
  * Scalings mass/total of half-steps that are neither damped nor relaxed, 0 without mass. False where one is out of bounds, or no number.
  */
@@ -212,9 +226,8 @@ void sinkhorn(Call& call) {
       p.g[j] = p.b[j] > 0 ? gStart[j] : -INFINITY;
       allowsProducts &= !(p.b[j] > 0) || p.b[j] >= leastMass;
     }
-    // The potentials at the start are as good as any to make the kernel with: if scalings leave their bounds, logarithms follow.
     bool hasKernel = allowsProducts && iterations > 1;
-    if (hasKernel) absorb(p, s, scratch);
+    if (hasKernel) begin(p, s, scratch);
     // Whether the plan is diag(u)·kernel·diag(v) as it stands.
     bool isScaled = false;
     int64_t step = 0;
