@@ -276,12 +276,11 @@ it("keeps the memory of a long run flat", async () => {
       },
     },
   });
-  const [first] = used;
-  for (const { heap, tensors, bytes } of used) {
-    expect([tensors, bytes]).toEqual([first!.tensors, first!.bytes]);
-    // A leak of 40 bytes a step would be 400 kB; what the engine compiles and forgets is less.
-    expect(heap - first!.heap).toBeLessThan(400_000);
-  }
+  const [first, second, third] = used;
+  for (const { tensors, bytes } of used) expect([tensors, bytes]).toEqual([first!.tensors, first!.bytes]);
+  // A leak grows the heap step by step, in both stretches; what the engine compiles comes in one of them, whenever it does.
+  const bytesAStep = [(second!.heap - first!.heap) / 4000, (third!.heap - second!.heap) / 6000];
+  expect(Math.min(...bytesAStep)).toBeLessThan(30);
 });
 
 describe("observations", () => {

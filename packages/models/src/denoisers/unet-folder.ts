@@ -40,11 +40,10 @@ export async function loadUnetDenoiser(
   options: { trainable?: boolean } = {},
 ): Promise<UnetDenoiser> {
   const weights = "diffusion_pytorch_model.safetensors";
-  const [config, scheduler, file] = await Promise.all([
-    firstOf(folder, ["unet/config.json", "config.json"]),
-    firstOf(folder, ["scheduler/scheduler_config.json", "scheduler_config.json"]),
-    firstOf(folder, [`unet/${weights}`, weights]),
-  ]);
+  // One after the other, so that of several missing files the same one is named each time.
+  const config = await firstOf(folder, ["unet/config.json", "config.json"]);
+  const scheduler = await firstOf(folder, ["scheduler/scheduler_config.json", "scheduler_config.json"]);
+  const file = await firstOf(folder, [`unet/${weights}`, weights]);
   const files: DiffusersUnetFiles = {
     config: await readJson(config),
     scheduler: await readJson(scheduler),
