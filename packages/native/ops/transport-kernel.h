@@ -18,8 +18,7 @@ struct TransportSettings {
 /** Scalings may grow to this power of e between two looks at the potentials: what float32 lost of the kernel by then weighs nothing. */
 constexpr float mostExponent = 20;
 
-/** e to that power, and what it is the inverse of. */
-constexpr float mostScaling = 4.85165195e8f, leastScaling = 2.06115362e-9f;
+const float mostScaling = std::exp(mostExponent), leastScaling = std::exp(-mostExponent);
 
 /** Below this mass of a point, what float32 loses of the kernel could count. */
 constexpr float leastMass = 1e-10f;
@@ -86,14 +85,20 @@ inline void scalings(const float* x, const float* reference, float scale, int64_
   for (int64_t i = 0; i < size; i++) out[i] = x[i] == -INFINITY ? 0 : exponential((x[i] - reference[i]) * scale);
 }
 
-/** λ·LSE over the columns of (g − C)/λ for a row. */
-inline float softRow(const float* __restrict cost, const float* __restrict g, float lambda, float scale, int64_t m) {
+/** The largest g − C of a row. */
+inline float largestOfRow(const float* __restrict cost, const float* __restrict g, int64_t m) {
   float top = -INFINITY;
 #pragma omp simd reduction(max : top)
   for (int64_t j = 0; j < m; j++) {
     const float x = g[j] - cost[j];
     top = x > top ? x : top;
   }
+  return top;
+}
+
+/** λ·LSE over the columns of (g − C)/λ for a row. */
+inline float softRow(const float* __restrict cost, const float* __restrict g, float lambda, float scale, int64_t m) {
+  const float top = largestOfRow(cost, g, m);
   if (!(std::fabs(top) < INFINITY)) return top;
   float sum = 0;
 #pragma omp simd reduction(+ : sum)

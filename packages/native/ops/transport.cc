@@ -17,8 +17,8 @@ struct Problem {
 /** Everything a problem needs beside its outputs, made once a task. */
 struct Scratch {
   explicit Scratch(const TransportSettings& s)
-      : kernel(s.n * s.m), rows(s.n), v(s.m), top(s.m), sum(s.m), soft(s.m), fAt(s.n), gAt(s.m) {}
-  std::vector<float> kernel, rows, v, top, sum, soft;
+      : kernel(s.n * s.m), rows(s.n), u(s.n), v(s.m), top(s.m), sum(s.m), soft(s.m), fAt(s.n), gAt(s.m) {}
+  std::vector<float> kernel, rows, u, v, top, sum, soft;
   /** The potentials that the kernel was made with. */
   std::vector<float> fAt, gAt;
 };
@@ -34,27 +34,55 @@ void iterateByLogarithms(const Problem& p, const TransportSettings& s, Scratch& 
     p.g[j] = halfStep(p.g[j], p.b[j], scratch.soft[j], s.lambda, s.relaxation, s.columnDamping);
 }
 
-/** The kernel with the potentials as they are taken into it: from here on scalings are 1. */
-void absorb(const Problem& p, const TransportSettings& s, Scratch& scratch) {
-  std::copy_n(p.f, s.n, scratch.fAt.data());
-  std::copy_n(p.g, s.m, scratch.gAt.data());
+/** The kernel with the shifts fAt and gAt taken into it: from here on scalings are 1. */
+void makeKernel(const Problem& p, const TransportSettings& s, Scratch& scratch) {
   for (int64_t i = 0; i < s.n; i++)
-    planRow(p.cost + i * s.m, p.f[i], p.g, 1 / s.lambda, s.m, scratch.kernel.data() + i * s.m);
-  for (int64_t j = 0; j < s.m; j++) scratch.v[j] = p.g[j] == -INFINITY ? 0 : 1;
+    planRow(p.cost + i * s.m, scratch.fAt[i], scratch.gAt.data(), 1 / s.lambda, s.m, scratch.kernel.data() + i * s.m);
+  for (int64_t j = 0; j < s.m; j++) scratch.v[j] = scratch.gAt[j] == -INFINITY ? 0 : 1;
 }
 
 /** The kernel before the first iteration, each row shifted until its largest entry is 1: there is no potential of the rows yet. */
 void begin(const Problem& p, const TransportSettings& s, Scratch& scratch) {
+  for (int64_t i = 0; i < s.n; i++)
+    scratch.fAt[i] = p.a[i] > 0 ? -largestOfRow(p.cost + i * s.m, p.g, s.m) : -INFINITY;
   std::copy_n(p.g, s.m, scratch.gAt.data());
-  for (int64_t i = 0; i < s.n; i++) {
-    const float* cost = p.cost + i * s.m;
-    float top = -INFINITY;
-#pragma omp simd reduction(max : top)
-    for (int64_t j = 0; j < s.m; j++) top = p.g[j] - cost[j] > top ? p.g[j] - cost[j] : top;
-    scratch.fAt[i] = p.a[i] > 0 ? -top : -INFINITY;
-    planRow(cost, scratch.fAt[i], p.g, 1 / s.lambda, s.m, scratch.kernel.data() + i * s.m);
+  makeKernel(p, s, scratch);
+}
+
+/** The kernel with the potentials as they are taken into it. */
+void absorb(const Problem& p, const TransportSettings& s, Scratch& scratch) {
+  std::copy_n(p.f, s.n, scratch.fAt.data());
+  std::copy_n(p.g, s.m, scratch.gAt.data());
+  makeKernel(p, s, scratch);
+}
+
+/**
+ * One pass over the kernel: rows' totals, what scalings u `scale` makes of them, and the columns' sums under those. False where a scaling is
+ * refused.
+ *
+ * @param scale (first row, rows, totals) → whether their scalings in scratch.u are good
+ */
+template <typename Scale>
+bool passOver(const TransportSettings& s, Scratch& scratch, const Scale& scale) {
+  float* sum = scratch.sum.data();
+  std::fill_n(sum, s.m, 0.0f);
+  bool isSafe = true;
+  // Rows in fours: the columns' scalings and sums are read once for all of them.
+  for (int64_t from = 0; from < s.n; from += 4) {
+    const int64_t count = std::min<int64_t>(4, s.n - from);
+    const float *rows = scratch.kernel.data() + from * s.m, *u = scratch.u.data() + from;
+    float totals[4] = {};
+    if (count == 4)
+      fourDots(rows, scratch.v.data(), s.m, totals);
+    else
+      for (int64_t r = 0; r < count; r++) totals[r] = dot(rows + r * s.m, scratch.v.data(), s.m);
+    isSafe &= scale(from, count, totals);
+    if (count == 4)
+      addFour(sum, rows, u, s.m);
+    else
+      for (int64_t r = 0; r < count; r++) addScaled(sum, rows + r * s.m, u[r], s.m);
   }
-  for (int64_t j = 0; j < s.m; j++) scratch.v[j] = p.g[j] == -INFINITY ? 0 : 1;
+  return isSafe;
 }
 
 /**
@@ -82,24 +110,11 @@ inline void potentialsOf(const float* __restrict scaling, const float* __restric
 
 /** `iterateByProducts` where half-steps are whole: a scaling is a quotient, and takes no logarithm on its way. */
 bool iteratePlainly(const Problem& p, const TransportSettings& s, Scratch& scratch) {
-  float *sum = scratch.sum.data(), *u = scratch.rows.data();
-  std::fill_n(sum, s.m, 0.0f);
-  bool isSafe = true;
-  for (int64_t from = 0; from < s.n; from += 4) {
-    const int64_t count = std::min<int64_t>(4, s.n - from);
-    const float* rows = scratch.kernel.data() + from * s.m;
-    float totals[4] = {};
-    if (count == 4)
-      fourDots(rows, scratch.v.data(), s.m, totals);
-    else
-      for (int64_t r = 0; r < count; r++) totals[r] = dot(rows + r * s.m, scratch.v.data(), s.m);
-    isSafe &= scalingsOf(p.a + from, totals, count, u + from);
-    if (count == 4)
-      addFour(sum, rows, u + from, s.m);
-    else
-      for (int64_t r = 0; r < count; r++) addScaled(sum, rows + r * s.m, u[from + r], s.m);
-  }
-  if (!isSafe || !scalingsOf(p.b, sum, s.m, scratch.top.data())) return false;
+  float* u = scratch.u.data();
+  const bool isSafe = passOver(s, scratch, [&](int64_t from, int64_t count, const float* totals) {
+    return scalingsOf(p.a + from, totals, count, u + from);
+  });
+  if (!isSafe || !scalingsOf(p.b, scratch.sum.data(), s.m, scratch.top.data())) return false;
   std::swap(scratch.v, scratch.top);
   potentialsOf(u, scratch.fAt.data(), s.lambda, s.n, p.f);
   potentialsOf(scratch.v.data(), scratch.gAt.data(), s.lambda, s.m, p.g);
@@ -118,34 +133,22 @@ inline float scalingOf(float potential, float at, float scale) {
  */
 bool iterateByProducts(const Problem& p, const TransportSettings& s, Scratch& scratch) {
   const float scale = 1 / s.lambda;
-  float* sum = scratch.sum.data();
-  std::fill_n(sum, s.m, 0.0f);
-  bool isSafe = true;
-  // Rows in fours: the columns' scalings and sums are read once for all of them.
-  for (int64_t from = 0; from < s.n; from += 4) {
-    const int64_t count = std::min<int64_t>(4, s.n - from);
-    const float* rows = scratch.kernel.data() + from * s.m;
-    float totals[4] = {}, u[4] = {};
-    if (count == 4)
-      fourDots(rows, scratch.v.data(), s.m, totals);
-    else
-      for (int64_t r = 0; r < count; r++) totals[r] = dot(rows + r * s.m, scratch.v.data(), s.m);
-    for (int64_t r = 0; r < count; r++) {
-      const int64_t i = from + r;
-      float f = -INFINITY;
+  const float* sum = scratch.sum.data();
+  bool isSafe = passOver(s, scratch, [&](int64_t from, int64_t count, const float* totals) {
+    bool isGood = true;
+    for (int64_t i = from; i < from + count; i++) {
+      float f = -INFINITY, u = 0;
       if (p.a[i] > 0) {
-        const float soft = s.lambda * std::log(totals[r]) - scratch.fAt[i];
+        const float soft = s.lambda * std::log(totals[i - from]) - scratch.fAt[i];
         f = halfStep(p.f[i], p.a[i], soft, s.lambda, s.relaxation, s.rowDamping);
-        u[r] = scalingOf(f, scratch.fAt[i], scale);
-        isSafe &= u[r] == u[r];
+        u = scalingOf(f, scratch.fAt[i], scale);
+        isGood &= u == u;
       }
       scratch.rows[i] = f;
+      scratch.u[i] = u;
     }
-    if (count == 4)
-      addFour(sum, rows, u, s.m);
-    else
-      for (int64_t r = 0; r < count; r++) addScaled(sum, rows + r * s.m, u[r], s.m);
-  }
+    return isGood;
+  });
   if (!isSafe) return false;
   for (int64_t j = 0; j < s.m; j++) {
     float g = -INFINITY, v = 0;
@@ -170,7 +173,7 @@ float movementByProducts(const Problem& p, const TransportSettings& s, const Scr
   float moved = 0;
   for (int64_t i = 0; i < s.n; i++)
     if (p.a[i] > 0)
-      moved += std::fabs(p.a[i] - scratch.rows[i] * dot(scratch.kernel.data() + i * s.m, scratch.v.data(), s.m));
+      moved += std::fabs(p.a[i] - scratch.u[i] * dot(scratch.kernel.data() + i * s.m, scratch.v.data(), s.m));
   return moved;
 }
 
@@ -258,7 +261,7 @@ void sinkhorn(Call& call) {
     for (int64_t i = 0; i < s.n; i++) {
       float* row = plan + (which * s.n + i) * s.m;
       if (isScaled)
-        scaledRow(scratch.kernel.data() + i * s.m, scratch.rows[i], scratch.v.data(), s.m, row);
+        scaledRow(scratch.kernel.data() + i * s.m, scratch.u[i], scratch.v.data(), s.m, row);
       else
         planRow(p.cost + i * s.m, p.f[i], p.g, 1 / s.lambda, s.m, row);
       float total = 0;
