@@ -91,8 +91,8 @@ async function drawer(
 }
 
 /**
- * Draws tokens behind each row's first ones and yields those of a step as they are drawn; rows that have ended are dropped from the batch once they are
- * half of it. The decoder is freed at the end.
+ * Draws tokens behind each row's first ones and yields those of a step as they are drawn; rows that have ended are dropped from the
+ * batch once they are half of it. The decoder is freed at the end.
  *
  * @param starts what each row reads before its first draw
  * @throws when an option can't be

@@ -9,7 +9,7 @@ import { activationFrom, activationName } from "./hugging-face-activation.ts";
 import { booleanField, idField, idsField, type Json, numberField, stringField } from "./json-field.ts";
 import { parameter, project } from "./projection.ts";
 import { throughLayer } from "./through-layer.ts";
-import { wantedStates } from "./wanted-states.ts";
+import { inputOfLayer, wantedStates } from "./wanted-states.ts";
 
 function configFrom(json: Json): CausalLmConfig {
   const hiddenSize = numberField(json, "n_embd", 768);
@@ -95,19 +95,13 @@ function* parameters(config: CausalLmConfig): Iterable<[string, ParameterSpec]> 
   if (!config.tiedHead) yield ["lm_head.weight", { shape: [config.vocabularySize, size], initial: { std } }];
 }
 
-function attentionBlock(
-  model: CausalLm,
-  layer: number,
-  x: tf.Tensor,
-  input: ForwardInput,
-  isLast: boolean,
-): tf.Tensor {
+function attentionBlock(model: CausalLm, layer: number, x: tf.Tensor, input: ForwardInput): tf.Tensor {
   const at = `transformer.h.${layer}.attn`;
   const [rows, length] = input.ids.shape as [number, number];
   const fused = project(model, `${at}.c_attn`, x, true);
   const [q, k, v] = tf.split(fused, 3, 1).map((part) => reshape(part, [rows, length, x.shape[1]!]));
   const mixed = attend(model.config, layer, { q: q!, k: k!, v: v! }, input);
-  return project(model, `${at}.c_proj`, wantedStates(mixed, input, isLast), true);
+  return project(model, `${at}.c_proj`, wantedStates(mixed, input), true);
 }
 
 function hidden(model: CausalLm, input: ForwardInput): tf.Tensor2D {
@@ -118,10 +112,9 @@ function hidden(model: CausalLm, input: ForwardInput): tf.Tensor2D {
   let x = add(look("transformer.wte.weight", input.ids), look("transformer.wpe.weight", input.positions));
   for (let layer = 0; layer < layers; layer++) {
     const at = `transformer.h.${layer}`;
-    x = throughLayer(model, `${at}.`, x, input, (y, given) => {
-      const isLast = layer === layers - 1;
-      const attended = attentionBlock(model, layer, norm(y, `${at}.ln_1`), given, isLast);
-      const mixed = add(wantedStates(y, given, isLast), attended);
+    x = throughLayer(model, `${at}.`, x, inputOfLayer(input, layer, layers), (y, given) => {
+      const attended = attentionBlock(model, layer, norm(y, `${at}.ln_1`), given);
+      const mixed = add(wantedStates(y, given), attended);
       const wide = project(model, `${at}.mlp.c_fc`, norm(mixed, `${at}.ln_2`), true, activation);
       return add(mixed, project(model, `${at}.mlp.c_proj`, wide, true));
     });

@@ -68,14 +68,16 @@ async function* readAhead(
     reading.catch(() => {});
     return { tensor, reading };
   };
-  let ahead: ReturnType<typeof start> | undefined;
+  type Started = ReturnType<typeof start>;
+  const read = async ({ tensor, reading }: Started) => ({ tensor, values: await reading });
+  let ahead: Started | undefined;
   try {
     for (const tensor of tensors) {
-      const { tensor: now, reading } = ahead ?? {};
+      const before = ahead;
       ahead = start(tensor);
-      if (now && reading) yield { tensor: now, values: await reading };
+      if (before) yield await read(before);
     }
-    if (ahead) yield { tensor: ahead.tensor, values: await ahead.reading };
+    if (ahead) yield await read(ahead);
   } finally {
     await ahead?.reading.catch(() => {});
   }

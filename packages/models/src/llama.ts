@@ -8,7 +8,7 @@ import { llamaConfigFrom, llamaConfigJson } from "./llama-config.ts";
 import { parameter, project } from "./projection.ts";
 import { rotaryTablesOf } from "./rotary-cache.ts";
 import { throughLayer } from "./through-layer.ts";
-import { wantedStates } from "./wanted-states.ts";
+import { inputOfLayer, wantedStates } from "./wanted-states.ts";
 
 /** A linear module's weight and, if asked, its bias. */
 function* linearSpecs(
@@ -43,13 +43,7 @@ function* llamaParameters(config: CausalLmConfig): Iterable<[string, ParameterSp
   if (!config.tiedHead) yield* linearSpecs(config, "lm_head", [vocabularySize, hiddenSize], false);
 }
 
-function attentionBlock(
-  model: CausalLm,
-  layer: number,
-  x: tf.Tensor,
-  input: ForwardInput,
-  isLast: boolean,
-): tf.Tensor {
+function attentionBlock(model: CausalLm, layer: number, x: tf.Tensor, input: ForwardInput): tf.Tensor {
   const { heads, kvHeads, rotarySize } = model.config;
   const at = `model.layers.${layer}.self_attn`;
   const [rows, length] = input.ids.shape as [number, number];
@@ -65,7 +59,7 @@ function attentionBlock(
   const q = turn(byRow("q_proj"), heads);
   const k = turn(byRow("k_proj"), kvHeads);
   const mixed = attend(model.config, layer, { q, k, v: byRow("v_proj") }, input);
-  return project(model, `${at}.o_proj`, wantedStates(mixed, input, isLast), false);
+  return project(model, `${at}.o_proj`, wantedStates(mixed, input), false);
 }
 
 function feedForward(model: CausalLm, layer: number, x: tf.Tensor): tf.Tensor {
@@ -83,10 +77,9 @@ function llamaHidden(model: CausalLm, input: ForwardInput): tf.Tensor2D {
   let x = embedding(parameter(model, "model.embed_tokens.weight"), tf.reshape(input.ids, [-1]));
   for (let layer = 0; layer < layers; layer++) {
     const at = `model.layers.${layer}`;
-    x = throughLayer(model, `${at}.`, x, input, (y, given) => {
-      const isLast = layer === layers - 1;
-      const attended = attentionBlock(model, layer, norm(y, `${at}.input_layernorm`), given, isLast);
-      const mixed = add(wantedStates(y, given, isLast), attended);
+    x = throughLayer(model, `${at}.`, x, inputOfLayer(input, layer, layers), (y, given) => {
+      const attended = attentionBlock(model, layer, norm(y, `${at}.input_layernorm`), given);
+      const mixed = add(wantedStates(y, given), attended);
       return add(mixed, feedForward(model, layer, norm(mixed, `${at}.post_attention_layernorm`)));
     });
   }

@@ -24,11 +24,11 @@ export function checkStorage({ trainable = true, storage = "float32" }: HoldOpti
     );
 }
 
-const floats = (values: WeightValues, shape: number[]): tf.Tensor =>
-  values instanceof Uint16Array ? widened(values, shape) : tf.tensor(values, shape, "float32");
-
 /** A weight's values in float32, or the bits of bfloat16 ones. */
 export type WeightValues = Float32Array | Uint16Array;
+
+const floats = (values: WeightValues, shape: number[]): tf.Tensor =>
+  values instanceof Uint16Array ? widened(values, shape) : tf.tensor(values, shape, "float32");
 
 /** A kept tensor of a weight's values; what is no matrix of even rows is float32 in any case. */
 export function storedWeight(

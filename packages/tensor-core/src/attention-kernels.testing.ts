@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { it } from "vitest";
 import { attentionGradKernel, attentionKernel } from "./attention.ts";
 import { biasedAttentionGradKernel, biasedAttentionKernel } from "./biased-attention.ts";
-import { agree, drawsOf, never } from "./kernel-twins.testing.ts";
+import { agree, drawsOf, noBranch } from "./kernel-twins.testing.ts";
 import { rotaryKernel } from "./rotary.ts";
 
 const { normal, indices } = drawsOf("attention kernels");
@@ -18,8 +18,8 @@ export function attentionKernelsAgree(): void {
       4,
       4,
       [
-        [0, 9, never],
-        [0, 9, never],
+        [0, 9, noBranch],
+        [0, 9, noBranch],
       ],
       0,
     ],
@@ -31,8 +31,8 @@ export function attentionKernelsAgree(): void {
       4,
       2,
       [
-        [0, 21, never],
-        [0, 5, never],
+        [0, 21, noBranch],
+        [0, 5, noBranch],
       ],
       0,
     ],
@@ -57,14 +57,14 @@ export function attentionKernelsAgree(): void {
       4,
       2,
       [
-        [30, 31, never],
-        [5, 6, never],
-        [0, 1, never],
+        [30, 31, noBranch],
+        [5, 6, noBranch],
+        [0, 1, noBranch],
       ],
       0,
     ],
-    ["a window", 1, 25, 25, 2, 2, [[0, 25, never]], 6],
-    ["keys that are not there yet", 1, 4, 20, 2, 2, [[3, 4, never]], 0],
+    ["a window", 1, 25, 25, 2, 2, [[0, 25, noBranch]], 6],
+    ["keys that are not there yet", 1, 4, 20, 2, 2, [[3, 4, noBranch]], 0],
     [
       "all of a row's own keys",
       3,

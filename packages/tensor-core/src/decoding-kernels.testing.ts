@@ -4,7 +4,7 @@ import { biasedAttentionKernel } from "./biased-attention.ts";
 import { type DecoderLinear, decoderStep, decodesAsOne } from "./decoder-step.ts";
 import { drawsTokens, drawTokens } from "./draw-tokens.ts";
 import { halfWeight } from "./half-weights.ts";
-import { agree, drawsOf, never } from "./kernel-twins.testing.ts";
+import { agree, drawsOf, noBranch } from "./kernel-twins.testing.ts";
 import { packDecoder } from "./packed-decoder.ts";
 
 const { draw, normal, indices } = drawsOf("decoding kernels");
@@ -80,14 +80,14 @@ export function decodingKernelsAgree(): void {
       ids: indices(rows, vocabulary),
       positions: tf.tensor1d(offsets, "int32"),
       layout: tf.tensor2d(
-        [...offsets].map((at) => [at, at + 1, never]),
+        [...offsets].map((at) => [at, at + 1, noBranch]),
         [rows, 3],
         "int32",
       ),
     };
     const seen = normal(1, 20, 24);
     const bias = tf.mul(normal(6, 20, 20), 100);
-    const whole = tf.tensor2d([0, 20, never], [1, 3], "int32");
+    const whole = tf.tensor2d([0, 20, noBranch], [1, 3], "int32");
     agree(() => {
       // Leaves its arguments behind, a bias among them, which the step has none of.
       biasedAttentionKernel(

@@ -58,4 +58,4 @@ export function agree(run: () => tf.Tensor[], tolerance = 2e-6, floor = 1e-6): v
 export const sumOf = (terms: number): number => Math.sqrt(terms);
 
 /** Where a row without a second branch begins one: behind all tokens. */
-export const never = 2 ** 31 - 1;
+export const noBranch = 2 ** 31 - 1;

@@ -1,5 +1,6 @@
 import { activate, attention, conv2d, groupNorm, linear, upsample2x } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { noBranch } from "../token-rows.ts";
 import { sinusoidalEmbedding } from "./noise-embedding.ts";
 
 /** What every block of diffusers' image networks needs to know. */
@@ -111,7 +112,7 @@ export function residual(s: Scope, x: tf.Tensor, embedded?: tf.Tensor, scale = 1
 /** A layout of attention by which every query sees every key. */
 export const allKeys = (batch: number, keys: number): tf.Tensor =>
   // An offset beyond the last key.
-  tf.tile(tf.tensor2d([[keys, 0, 2 ** 31 - 1]], [1, 3], "int32"), [batch, 1]);
+  tf.tile(tf.tensor2d([[keys, 0, noBranch]], [1, 3], "int32"), [batch, 1]);
 
 export interface PixelAttentionOptions {
   /** Channels of a head. */

@@ -4,6 +4,7 @@ import type { ParameterSpec } from "../family.ts";
 import { initialParameters } from "../held-parameters.ts";
 import type { Parameterised } from "../parameterised.ts";
 import { parameter, project } from "../projection.ts";
+import { noBranch } from "../token-rows.ts";
 import type { Tokenizer } from "../tokenizer/tokenizer.ts";
 import { type ClipTextConfig, clipTextConfig } from "./clip-text-config.ts";
 
@@ -114,7 +115,7 @@ export function clipTextStates(
     const sum = add(look("token_embedding", ids), look("position_embedding", positions));
     let x = tf.reshape(sum, [batch, tokens, config.hiddenSize]);
     // A token sees itself and those before it, padding too: so it was trained.
-    const layout = tf.tile(tf.tensor2d([[0, 0, 2 ** 31 - 1]], [1, 3], "int32"), [batch, 1]);
+    const layout = tf.tile(tf.tensor2d([[0, 0, noBranch]], [1, 3], "int32"), [batch, 1]);
     for (let i = 0; i < config.layers - skip; i++) {
       const from = x;
       x = tf.tidy(() => layer(model, layerName(i), from, layout)) as tf.Tensor3D;
