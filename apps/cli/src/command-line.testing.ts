@@ -1,10 +1,11 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { createCausalLm, createT5, disposeModel, huggingFaceTokenizer } from "@fdiv/models";
 import { saveCausalLm, saveT5 } from "@fdiv/models/node";
 import * as tf from "@tensorflow/tfjs-core";
+import { vi } from "vitest";
 import { wordTokenizerConfig, wordTokenizerJson } from "./demo/word-tokenizer.ts";
 import type { Session } from "./session.ts";
 
@@ -29,6 +30,30 @@ export const rowsOf = async (run: string): Promise<Record<string, number>[]> =>
     .split("\n")
     .filter((line) => line.endsWith("}"))
     .map((line) => JSON.parse(line));
+
+const timings = new Set(["seconds", "tokensPerSecond", "examplesPerSecond", "peakMemoryMiB"]);
+
+/** Logged rows without what is another in each run of the same. */
+export const figuresOf = (rows: readonly Record<string, number>[]): Record<string, number>[] =>
+  rows.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !timings.has(name))));
+
+/**
+ * The command line in a process of its own, sent a signal once it is ready.
+ *
+ * @param ready throws until it is
+ * @returns its exit code, null when it was killed
+ */
+export async function signalled(
+  args: readonly string[],
+  signal: NodeJS.Signals,
+  ready: () => void | Promise<void>,
+  { timeout, interval = 10 }: { timeout: number; interval?: number },
+): Promise<number | null> {
+  const child = spawn(process.execPath, commandLine(args), { env: commandEnvironment, stdio: "ignore" });
+  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+  await vi.waitFor(ready, { timeout, interval }).finally(() => child.kill(signal));
+  return ended;
+}
 
 /** A session without a voice. */
 export const silentSession = (): Session => ({

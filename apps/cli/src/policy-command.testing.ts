@@ -1,17 +1,9 @@
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, vi } from "vitest";
-import {
-  commandEnvironment,
-  commandLine,
-  fdiv,
-  flags,
-  rowsOf,
-  silentSession,
-} from "./command-line.testing.ts";
+import { expect } from "vitest";
+import { fdiv, figuresOf, flags, rowsOf, signalled, silentSession } from "./command-line.testing.ts";
 import { readConfig } from "./config/config-file.ts";
 import { approach } from "./dpg/approach.ts";
 import { dpgSchema } from "./dpg/dpg-schema.ts";
@@ -20,8 +12,6 @@ import { ppoSchema } from "./ppo/ppo-schema.ts";
 import { raiseReward } from "./ppo/raise-reward.ts";
 
 type Row = Record<string, number>;
-
-const timings = new Set(["seconds", "tokensPerSecond", "examplesPerSecond", "peakMemoryMiB"]);
 
 /** A command that trains a policy, in a folder of its own, with settings that all its runs have. */
 export interface PolicyCommand {
@@ -60,10 +50,7 @@ export async function policyCommand(
   const settingsOf = (name: string, settings: readonly string[]) =>
     flags([...common(at), ...settings, `output=${at(name)}`]);
   const rows = (name: string): Promise<Row[]> => rowsOf(at(name));
-  const figures = async (name: string) =>
-    (await rows(name)).map((row) =>
-      Object.fromEntries(Object.entries(row).filter(([figure]) => !timings.has(figure))),
-    );
+  const figures = async (name: string) => figuresOf(await rows(name));
   const run: PolicyCommand["run"] = async (name, ...settings) => {
     const { code, err } = await fdiv(command, ...settingsOf(name, settings));
     expect(code, err).toBe(0);
@@ -76,16 +63,9 @@ export async function policyCommand(
     json: async (path) => JSON.parse(await readFile(at(path), "utf8")),
     async survives({ straight, stopped }, { signal, after, files }, ...settings) {
       const whole = await run(straight, ...settings);
-      const child = spawn(process.execPath, commandLine([command, ...settingsOf(stopped, settings)]), {
-        env: commandEnvironment,
-        stdio: "ignore",
-      });
-      await vi.waitFor(async () => expect((await rows(stopped)).length).toBeGreaterThan(after), {
-        timeout: 60_000,
-        interval: 20,
-      });
-      child.kill(signal);
-      const code = await new Promise((resolve) => child.once("exit", resolve));
+      const isReady = async () => expect((await rows(stopped)).length).toBeGreaterThan(after);
+      const args = [command, ...settingsOf(stopped, settings)];
+      const code = await signalled(args, signal, isReady, { timeout: 60_000, interval: 20 });
       if (signal === "SIGINT") expect(code).toBe(130);
       expect((await rows(stopped)).length).toBeLessThan(whole.rows.length);
       expect((await fdiv(command, at(stopped), "--resume")).code).toBe(0);

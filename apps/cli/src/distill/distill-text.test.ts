@@ -1,5 +1,4 @@
 import "@tensorflow/tfjs";
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,15 +7,8 @@ import { fileURLToPath } from "node:url";
 import { imageGrid } from "@fdiv/report";
 import { random } from "@fdiv/tensor-core";
 import { startBackend } from "@fdiv/tensor-core/node";
-import { beforeAll, describe, expect, it, vi } from "vitest";
-import {
-  commandEnvironment,
-  commandLine,
-  fdiv,
-  flags,
-  rowsOf,
-  silentSession,
-} from "../command-line.testing.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { fdiv, figuresOf, flags, rowsOf, signalled, silentSession } from "../command-line.testing.ts";
 import { readConfig } from "../config/config-file.ts";
 import { distill } from "./distill.ts";
 import { distillSchema } from "./distill-schema.ts";
@@ -92,27 +84,20 @@ describe("fdiv distill on captions and pictures", () => {
     expect(whole.code).toBe(0);
 
     const args = (resume: boolean) => (resume ? [killed, "--resume"] : flags(text(killed)));
-    const child = spawn(process.execPath, commandLine(["distill", ...args(false)]), {
-      env: commandEnvironment,
-      stdio: "ignore",
-    });
-    await vi.waitFor(
+    await signalled(
+      ["distill", ...args(false)],
+      "SIGKILL",
       async () => {
         const found = existsSync(join(killed, "metrics.jsonl")) ? await rowsOf(killed) : [];
         expect(found.at(-1)?.step ?? 0).toBeGreaterThanOrEqual(5);
       },
       { timeout: 60_000, interval: 5 },
     );
-    child.kill("SIGKILL");
-    await new Promise((resolve) => child.once("exit", resolve));
     const again = await fdiv("distill", ...args(true));
     expect(again.err).toMatch(/latents of 60 pictures in .*, 0 of them made now/);
     expect(again.code).toBe(0);
 
-    const timings = new Set(["seconds", "examplesPerSecond", "peakMemoryMiB"]);
-    const figures = (rows: Record<string, number>[]) =>
-      rows.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !timings.has(name))));
-    expect(figures(await rowsOf(killed))).toEqual(figures(await rowsOf(straight)));
+    expect(figuresOf(await rowsOf(killed))).toEqual(figuresOf(await rowsOf(straight)));
     const weights = join("generator", "unet", "diffusion_pytorch_model.safetensors");
     expect((await readFile(join(killed, weights))).equals(await readFile(join(straight, weights)))).toBe(
       true,

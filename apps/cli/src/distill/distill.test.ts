@@ -1,5 +1,4 @@
 import "@tensorflow/tfjs";
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -9,15 +8,8 @@ import { unetFromDiffusers } from "@fdiv/models";
 import { loadDenoiser } from "@fdiv/models/node";
 import { random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { beforeAll, describe, expect, it, vi } from "vitest";
-import {
-  commandEnvironment,
-  commandLine,
-  fdiv,
-  flags,
-  rowsOf,
-  silentSession,
-} from "../command-line.testing.ts";
+import { beforeAll, describe, expect, it } from "vitest";
+import { fdiv, figuresOf, flags, rowsOf, signalled, silentSession } from "../command-line.testing.ts";
 import { readConfig } from "../config/config-file.ts";
 import { distill } from "./distill.ts";
 import { distillSchema } from "./distill-schema.ts";
@@ -78,13 +70,8 @@ describe("fdiv distill on images", () => {
 
     const stage = async (ready: () => Promise<boolean>, signal: "SIGKILL" | "SIGINT", resume: boolean) => {
       const args = resume ? [killed, "--resume"] : settings(killed);
-      const child = spawn(process.execPath, commandLine(["distill", ...args]), {
-        env: commandEnvironment,
-        stdio: "ignore",
-      });
-      await vi.waitFor(async () => expect(await ready()).toBe(true), { timeout: 40_000, interval: 5 });
-      child.kill(signal);
-      return new Promise((resolve) => child.once("exit", resolve));
+      const isReady = async () => expect(await ready()).toBe(true);
+      return signalled(["distill", ...args], signal, isReady, { timeout: 40_000, interval: 5 });
     };
     const reached = (run: string, step: number) => async () =>
       existsSync(join(run, "metrics.jsonl")) && ((await rowsOf(run)).at(-1)?.step ?? 0) >= step;
@@ -93,11 +80,10 @@ describe("fdiv distill on images", () => {
     expect((await rowsOf(killed)).length).toBeLessThan(14);
     expect((await fdiv("distill", killed, "--resume")).code).toBe(0);
 
-    const timings = new Set(["seconds", "examplesPerSecond", "peakMemoryMiB"]);
-    const figures = (rows: Record<string, number>[]) =>
-      rows.map((row) => Object.fromEntries(Object.entries(row).filter(([name]) => !timings.has(name))));
     for (const part of ["", "teacher"])
-      expect(figures(await rowsOf(join(killed, part)))).toEqual(figures(await rowsOf(join(straight, part))));
+      expect(figuresOf(await rowsOf(join(killed, part)))).toEqual(
+        figuresOf(await rowsOf(join(straight, part))),
+      );
     for (const file of ["generator", "teacher/model"].map((name) =>
       join(name, "unet", "diffusion_pytorch_model.safetensors"),
     ))

@@ -1,5 +1,4 @@
 import "@tensorflow/tfjs";
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -7,13 +6,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it, vi } from "vitest";
-import { commandEnvironment, commandLine, fdiv, saveTinyModel } from "../command-line.testing.ts";
+import { fdiv, figuresOf, flags, saveTinyModel, signalled } from "../command-line.testing.ts";
 
 // Several processes a test, and a machine that may be busy.
 vi.setConfig({ testTimeout: 600_000 });
 
 let place: string;
-const flags = (settings: readonly string[]) => settings.flatMap((setting) => ["--set", setting]);
 
 beforeAll(async () => {
   await tf.setBackend("cpu");
@@ -33,30 +31,16 @@ const lines = async (run: string, file: string): Promise<Row[]> =>
     .trim()
     .split("\n")
     .map((line) => JSON.parse(line));
-const timings = new Set(["seconds", "tokensPerSecond", "examplesPerSecond", "peakMemoryMiB"]);
-const curve = async (run: string) =>
-  (await lines(run, "metrics.jsonl")).map((row) =>
-    Object.fromEntries(Object.entries(row).filter(([name]) => !timings.has(name))),
-  );
+const curve = async (run: string) => figuresOf(await lines(run, "metrics.jsonl"));
 const weights = (run: string) => readFile(join(run, "model", "model.safetensors"));
 
 /** Starts a run in a process of its own and sends it a signal after some steps; its exit code, null when it was killed. */
 async function stopAfter(steps: number, signal: NodeJS.Signals, run: string, settings: readonly string[]) {
-  const child = spawn(process.execPath, commandLine(["dpo", ...flags(settings)]), {
-    env: commandEnvironment,
-    stdio: "ignore",
-  });
-  const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-  await vi
-    .waitFor(
-      async () =>
-        expect(
-          (await lines(run, "metrics.jsonl")).filter(({ loss }) => loss !== undefined).length,
-        ).toBeGreaterThan(steps),
-      { timeout: 200_000, interval: 10 },
-    )
-    .finally(() => child.kill(signal));
-  return ended;
+  const hasReached = async () =>
+    expect(
+      (await lines(run, "metrics.jsonl")).filter(({ loss }) => loss !== undefined).length,
+    ).toBeGreaterThan(steps);
+  return signalled(["dpo", ...flags(settings)], signal, hasReached, { timeout: 200_000 });
 }
 
 async function expectSame(run: string, straight: string): Promise<void> {
