@@ -30,10 +30,25 @@ inline void planRow(const float* __restrict cost, float f, const float* __restri
   for (int64_t j = 0; j < m; j++) out[j] = exponential((f + g[j] - cost[j]) * scale);
 }
 
-/** u·K_ij·v_j of one row. */
-inline void scaledRow(const float* __restrict kernel, float u, const float* __restrict v, int64_t m, float* __restrict out) {
-#pragma omp simd
-  for (int64_t j = 0; j < m; j++) out[j] = u * kernel[j] * v[j];
+/** What a row of a plan moves, and what that costs. */
+struct RowSums {
+  float mass, cost;
+};
+
+/** Writes a row of a plan, entry(j) each, and adds it to the columns' sums. */
+template <typename Entry>
+inline RowSums finishRow(const float* __restrict cost, int64_t m, float* __restrict out, float* __restrict columns,
+                         const Entry& entry) {
+  float mass = 0, total = 0;
+#pragma omp simd reduction(+ : mass, total)
+  for (int64_t j = 0; j < m; j++) {
+    const float x = entry(j);
+    out[j] = x;
+    columns[j] += x;
+    mass += x;
+    total += x * cost[j];
+  }
+  return {mass, total};
 }
 
 inline float dot(const float* __restrict x, const float* __restrict y, int64_t size) {

@@ -195,11 +195,24 @@ float movement(const Problem& p, const TransportSettings& s) {
   return moved;
 }
 
+/** Row i of the plan: out of the kernel where that is scaled to it, else from the potentials. */
+RowSums planRowOf(const Problem& p, const TransportSettings& s, const Scratch& scratch, bool isScaled, int64_t i, float* out,
+                  float* columns) {
+  const float* cost = p.cost + i * s.m;
+  if (isScaled) {
+    const float *__restrict kernel = scratch.kernel.data() + i * s.m, *__restrict v = scratch.v.data();
+    const float u = scratch.u[i];
+    return finishRow(cost, s.m, out, columns, [=](int64_t j) { return u * kernel[j] * v[j]; });
+  }
+  const float f = p.f[i], scale = 1 / s.lambda, *__restrict g = p.g;
+  return finishRow(cost, s.m, out, columns, [=](int64_t j) { return exponential((f + g[j] - cost[j]) * scale); });
+}
+
 const Signature sinkhornSignature{
     "FdivSinkhorn",
     {"cost: float", "a: float", "b: float", "f_start: float", "g_start: float"},
-    {"f: float", "g: float", "steps: float", "plan: float", "rows: float", "columns: float", "f_history: float",
-     "g_history: float"},
+    {"f: float", "g: float", "steps: float", "plan: float", "rows: float", "columns: float", "transported: float",
+     "f_history: float", "g_history: float"},
     {"lambda: float", "iterations: int", "tolerance: float", "check_every: int", "row_damping: float",
      "column_damping: float", "relaxation: float", "keep_history: bool"}};
 
@@ -213,7 +226,8 @@ void sinkhorn(Call& call) {
   float *f = call.output(0, {batch, s.n}), *g = call.output(1, {batch, s.m}), *steps = call.output(2, {batch});
   float* plan = call.output(3, {batch, s.n, s.m});
   float *rows = call.output(4, {batch, s.n}), *columns = call.output(5, {batch, s.m});
-  float *fHistory = call.output(6, {batch, kept, s.n}), *gHistory = call.output(7, {batch, kept, s.m});
+  float *transported = call.output(6, {batch});
+  float *fHistory = call.output(7, {batch, kept, s.n}), *gHistory = call.output(8, {batch, kept, s.m});
   if (!call.ok()) return;
   forEachTask(batch, [&](int64_t which) {
     Scratch scratch(s);
@@ -258,18 +272,13 @@ void sinkhorn(Call& call) {
     steps[which] = static_cast<float>(step);
     float* sums = columns + which * s.m;
     std::fill_n(sums, s.m, 0.0f);
+    double spent = 0;
     for (int64_t i = 0; i < s.n; i++) {
-      float* row = plan + (which * s.n + i) * s.m;
-      if (isScaled)
-        scaledRow(scratch.kernel.data() + i * s.m, scratch.u[i], scratch.v.data(), s.m, row);
-      else
-        planRow(p.cost + i * s.m, p.f[i], p.g, 1 / s.lambda, s.m, row);
-      float total = 0;
-#pragma omp simd reduction(+ : total)
-      for (int64_t j = 0; j < s.m; j++) total += row[j];
-      rows[which * s.n + i] = total;
-      addScaled(sums, row, 1, s.m);
+      const RowSums row = planRowOf(p, s, scratch, isScaled, i, plan + (which * s.n + i) * s.m, sums);
+      rows[which * s.n + i] = row.mass;
+      spent += row.cost;
     }
+    transported[which] = static_cast<float>(spent);
   });
 }
 

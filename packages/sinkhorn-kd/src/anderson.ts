@@ -1,6 +1,7 @@
 import { type SinkhornAttributes, sinkhornKernel } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import type { Solution, Start } from "./potentials.ts";
+import type { Start } from "./potentials.ts";
+import { type Solution, solutionOf } from "./solution.ts";
 import type { TransportProblem } from "./transport-problem.ts";
 
 interface Memory {
@@ -58,9 +59,9 @@ function extrapolate({ points, moves }: Memory): Float64Array {
 /** A few plain iterations of those problems that go on. */
 function advance(problem: TransportProblem, gStart: tf.Tensor, attributes: SinkhornAttributes): Solution {
   const fStart = tf.zeros(problem.a.shape);
-  const [f, g, steps, plan, rows, columns] = sinkhornKernel({ ...problem, fStart, gStart }, attributes);
+  const solution = solutionOf(sinkhornKernel({ ...problem, fStart, gStart }, attributes));
   fStart.dispose();
-  return { f, g, steps, plan, rows, columns } as Solution;
+  return solution;
 }
 
 /** How much mass each problem's rows are from where one more half-step would bring them. */
@@ -146,6 +147,7 @@ function keepDone(old: Solution, now: Solution, done: readonly boolean[]): Solut
     plan: pick(old.plan, now.plan),
     rows: pick(old.rows, now.rows),
     columns: pick(old.columns, now.columns),
+    transported: pick(old.transported, now.transported),
   };
   tf.dispose([where, { ...old }, { ...now }]);
   return merged;

@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { KernelUnderflowError } from "./errors.ts";
-import { attributesOf, type Solution } from "./potentials.ts";
+import { attributesOf } from "./potentials.ts";
 import type { SinkhornPlanning } from "./sinkhorn-options.ts";
+import type { Solution } from "./solution.ts";
 import type { TransportProblem } from "./transport-problem.ts";
 
 /** exp(−87.3) is the least normal number of float32. */
@@ -60,5 +61,6 @@ export function kernelDomain({ cost, a, b }: TransportProblem, planning: Sinkhor
     plan,
     rows: tf.sum(plan, 2) as tf.Tensor2D,
     columns: tf.sum(plan, 1) as tf.Tensor2D,
+    transported: tf.sum(tf.mul(plan, cost), [1, 2]) as tf.Tensor1D,
   };
 }

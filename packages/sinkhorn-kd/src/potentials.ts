@@ -3,21 +3,8 @@ import * as tf from "@tensorflow/tfjs-core";
 import { andersonPotentials } from "./anderson.ts";
 import { kernelDomain } from "./kernel-domain.ts";
 import type { SinkhornPlanning } from "./sinkhorn-options.ts";
+import { type Solution, solutionOf } from "./solution.ts";
 import type { TransportProblem } from "./transport-problem.ts";
-
-/** A solved problem; P = exp((f ⊕ g − D)/λ). */
-export interface Solution {
-  /** [problems, n] and [problems, m]; −∞ for points without mass */
-  f: tf.Tensor2D;
-  g: tf.Tensor2D;
-  /** int32 [problems], those of annealing not counted */
-  steps: tf.Tensor1D;
-  /** [problems, n, m] */
-  plan: tf.Tensor3D;
-  /** Its sums, [problems, n] and [problems, m]. */
-  rows: tf.Tensor2D;
-  columns: tf.Tensor2D;
-}
 
 const dampingOf = (rho: number, lambda: number): number =>
   rho === Number.POSITIVE_INFINITY ? 1 : rho / (rho + lambda);
@@ -56,11 +43,6 @@ export const startOf = ({ a, b }: TransportProblem): Start => ({
   fStart: tf.zeros(a.shape),
   gStart: tf.zeros(b.shape),
 });
-
-export function solutionOf(outputs: tf.Tensor[]): Solution {
-  const [f, g, steps, plan, rows, columns] = outputs;
-  return { f, g, steps, plan, rows, columns } as Solution;
-}
 
 /** Solves problems as planned, without any gradient. */
 export function solve(problem: TransportProblem, planning: SinkhornPlanning): Solution {

@@ -1,7 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { SinkhornError } from "./errors.ts";
-import { type Solution, solve } from "./potentials.ts";
+import { solve } from "./potentials.ts";
 import { planSinkhorn, type SinkhornOptions, type SinkhornPlanning } from "./sinkhorn-options.ts";
+import type { Solution } from "./solution.ts";
 import { canLook, type TransportProblem, transportProblem } from "./transport-problem.ts";
 import { diagnose, transportPlan, transportValue } from "./transport-value.ts";
 
@@ -77,6 +78,7 @@ function emptySolution({ cost, a, b }: TransportProblem): Solution {
     plan: tf.zerosLike(cost),
     rows: tf.zerosLike(a),
     columns: tf.zerosLike(b),
+    transported: tf.zeros([cost.shape[0]]),
   };
 }
 

@@ -1,7 +1,8 @@
 import { sinkhornGradKernel, sinkhornImplicitKernel, sinkhornKernel } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { type Solution, stagesOf, startOf } from "./potentials.ts";
+import { stagesOf, startOf } from "./potentials.ts";
 import type { SinkhornPlanning } from "./sinkhorn-options.ts";
+import type { Solution } from "./solution.ts";
 import type { TransportProblem } from "./transport-problem.ts";
 
 export interface ProblemGradient {
@@ -63,7 +64,7 @@ export function unrolledGradient(
   const done = stages.map((attributes) => {
     const inputs = { ...problem, ...start };
     const kept = { ...attributes, keepHistory: true };
-    const [f, g, steps, , , , fHistory, gHistory] = sinkhornKernel(inputs, kept);
+    const [f, g, steps, , , , , fHistory, gHistory] = sinkhornKernel(inputs, kept);
     start = { fStart: f!, gStart: g! };
     return {
       inputs: { ...inputs, steps: steps!, fHistory: fHistory!, gHistory: gHistory! },

@@ -1,7 +1,8 @@
 import { lazyGradient } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { type Solution, solve } from "./potentials.ts";
+import { solve } from "./potentials.ts";
 import type { SinkhornPlanning } from "./sinkhorn-options.ts";
+import type { Solution } from "./solution.ts";
 import { fixedPointGradient, type ProblemGradient, unrolledGradient } from "./transport-gradient.ts";
 import type { TransportProblem } from "./transport-problem.ts";
 
@@ -24,13 +25,9 @@ const penalty = (sums: tf.Tensor, mass: tf.Tensor, rho: number): tf.Tensor =>
   tf.mul(rho, tf.sum(tf.add(tf.sub(tf.mul(sums, logShare(sums, mass)), sums), mass), 1));
 
 /** The objective of each problem, [problems]. */
-function objectiveOf(
-  { cost, a, b }: TransportProblem,
-  solution: Solution,
-  planning: SinkhornPlanning,
-): tf.Tensor {
-  const { f, g, plan, rows, columns } = solution;
-  if (planning.objective === "sharp") return tf.sum(tf.mul(plan, cost), [1, 2]);
+function objectiveOf({ a, b }: TransportProblem, solution: Solution, planning: SinkhornPlanning): tf.Tensor {
+  const { f, g, rows, columns, transported } = solution;
+  if (planning.objective === "sharp") return tf.clone(transported);
   // ⟨P, D⟩ + λΣP(log P − 1), with log P from the potentials.
   const terms = [
     tf.sum(tf.mul(rows, finite(f)), 1),
@@ -106,7 +103,7 @@ function objectiveGradient(
   };
 }
 
-const names = ["f", "g", "steps", "plan", "rows", "columns"] as const;
+const names = ["f", "g", "steps", "plan", "rows", "columns", "transported"] as const;
 
 function differentiable(
   problem: TransportProblem,

@@ -100,8 +100,8 @@ function axpy4(factors: usize, k: usize, bytes: usize, t: usize, m: i32): void {
 
 // The arguments of `sinkhorn`:
 // 0 cost [B, n, m], 1 a [B, n], 2 b [B, m], 3 f at the start, 4 g at the start, 5 f, 6 g, 7 steps int32 [B], 8 plan, 9 rows, 10 columns,
-// 11 scratch, 12 its bytes a worker, 13 history of f [B, T, n] or 0, 14 of g [B, T, m], 15 n, 16 m, 17 iterations T, 18 check every,
-// 19 λ, 20 tolerance, 21 and 22 damping of rows and of columns, 23 relaxation ω
+// 11 ⟨plan, cost⟩ [B], 12 scratch, 13 its bytes a worker, 14 history of f [B, T, n] or 0, 15 of g [B, T, m], 16 n, 17 m, 18 iterations T,
+// 19 check every, 20 λ, 21 tolerance, 22 and 23 damping of rows and of columns, 24 relaxation ω
 
 /** Whether a scaling is near enough to its marginal. */
 // @ts-ignore: decorator
@@ -119,11 +119,11 @@ function relaxed(old: f32, half: f32, omega: f32, damping: f32): f32 {
 
 /** One iteration on the potentials themselves. */
 function logIteration(args: usize, c: usize, a: usize, b: usize, f: usize, g: usize, high: usize, sums: usize): void {
-  const n = slot(args, 15);
-  const m = slot(args, 16);
-  const lambda = float(args, 19);
+  const n = slot(args, 16);
+  const m = slot(args, 17);
+  const lambda = float(args, 20);
   const inverse = f32x4.splat(1 / lambda);
-  const omega = float(args, 23);
+  const omega = float(args, 24);
   for (let j = 0; j < m; j++) {
     put(high, j, -infinity);
     put(sums, j, 0);
@@ -149,7 +149,7 @@ function logIteration(args: usize, c: usize, a: usize, b: usize, f: usize, g: us
     total = sum4(total4);
     for (; j < m; j++) total += exp1((at(g, j) - at(row, j) - top) / lambda);
     const half = lambda * (log1(mass) - log1(total)) - top;
-    const now = relaxed(at(f, i), half, omega, float(args, 21));
+    const now = relaxed(at(f, i), half, omega, float(args, 22));
     put(f, i, now);
     for (j = 0; j < m; j++) put(high, j, max<f32>(at(high, j), now - at(row, j)));
   }
@@ -172,7 +172,7 @@ function logIteration(args: usize, c: usize, a: usize, b: usize, f: usize, g: us
       continue;
     }
     const half = lambda * (log1(mass) - log1(at(sums, j))) - at(high, j);
-    put(g, j, relaxed(at(g, j), half, omega, float(args, 22)));
+    put(g, j, relaxed(at(g, j), half, omega, float(args, 23)));
   }
 }
 
@@ -184,10 +184,10 @@ function potentials(shift: usize, scaling: usize, potential: usize, n: i32, lamb
 
 /** How far one more half-step would move the plan, Σ|rows·(exp((f* − f)/λ) − 1)|: for given marginals the rows' error. */
 function movement(args: usize, k: usize, a: usize, f: usize, phi: usize, alpha: usize, beta: usize): f32 {
-  const n = slot(args, 15);
-  const m = slot(args, 16);
-  const lambda = float(args, 19);
-  const damping = float(args, 21);
+  const n = slot(args, 16);
+  const m = slot(args, 17);
+  const lambda = float(args, 20);
+  const damping = float(args, 22);
   let total: f64 = 0;
   for (let i = 0; i < n; i++) {
     const mass = at(a, i);
@@ -209,12 +209,12 @@ function scalingIteration(
   args: usize, k: usize, a: usize, b: usize, f: usize, g: usize, phi: usize, gamma: usize,
   alpha: usize, beta: usize, fresh: usize, t: usize,
 ): i32 {
-  const n = slot(args, 15);
-  const m = slot(args, 16);
-  const lambda = float(args, 19);
-  const rowDamping = float(args, 21);
-  const columnDamping = float(args, 22);
-  const omega = float(args, 23);
+  const n = slot(args, 16);
+  const m = slot(args, 17);
+  const lambda = float(args, 20);
+  const rowDamping = float(args, 22);
+  const columnDamping = float(args, 23);
+  const omega = float(args, 24);
   const isSimple = omega == 1 && rowDamping == 1 && columnDamping == 1;
   const bytes = <usize>m << 2;
   memory.fill(t, 0, bytes);
@@ -284,13 +284,13 @@ function scalingIteration(
 }
 
 export function sinkhorn(args: usize, task: i32, worker: i32): void {
-  const n = slot(args, 15);
-  const m = slot(args, 16);
-  const iterations = slot(args, 17);
-  const every = slot(args, 18);
-  const lambda = float(args, 19);
-  const tolerance = float(args, 20);
-  const isSimple = float(args, 21) == 1 && float(args, 22) == 1 && float(args, 23) == 1;
+  const n = slot(args, 16);
+  const m = slot(args, 17);
+  const iterations = slot(args, 18);
+  const every = slot(args, 19);
+  const lambda = float(args, 20);
+  const tolerance = float(args, 21);
+  const isSimple = float(args, 22) == 1 && float(args, 23) == 1 && float(args, 24) == 1;
   const rowBytes = <usize>n << 2;
   const columnBytes = <usize>m << 2;
   const size = <usize>n * columnBytes;
@@ -300,7 +300,7 @@ export function sinkhorn(args: usize, task: i32, worker: i32): void {
   const f = <usize>slot(args, 5) + <usize>task * rowBytes;
   const g = <usize>slot(args, 6) + <usize>task * columnBytes;
   const k = <usize>slot(args, 8) + <usize>task * size;
-  const phi = <usize>slot(args, 11) + <usize>worker * <usize>slot(args, 12);
+  const phi = <usize>slot(args, 12) + <usize>worker * <usize>slot(args, 13);
   const alpha = phi + rowBytes;
   const fresh = alpha + rowBytes;
   const gamma = fresh + rowBytes;
@@ -325,7 +325,7 @@ export function sinkhorn(args: usize, task: i32, worker: i32): void {
       // β is still the last iteration's, and so are f and g where they are kept.
       if (isSimple) potentials(gamma, beta, g, m, lambda);
       logIteration(args, c, a, b, f, g, t, sums);
-    } else if (isSimple && (outcome == 2 || slot(args, 13) != 0)) {
+    } else if (isSimple && (outcome == 2 || slot(args, 14) != 0)) {
       potentials(phi, alpha, f, n, lambda);
       potentials(gamma, beta, g, m, lambda);
     }
@@ -334,9 +334,9 @@ export function sinkhorn(args: usize, task: i32, worker: i32): void {
       absorb(g, b, gamma, beta, m, lambda);
       buildKernel(c, k, phi, gamma, n, m, lambda);
     }
-    if (slot(args, 13) != 0) {
-      const fAt = <usize>slot(args, 13) + (<usize>task * <usize>iterations + <usize>step) * rowBytes;
-      const gAt = <usize>slot(args, 14) + (<usize>task * <usize>iterations + <usize>step) * columnBytes;
+    if (slot(args, 14) != 0) {
+      const fAt = <usize>slot(args, 14) + (<usize>task * <usize>iterations + <usize>step) * rowBytes;
+      const gAt = <usize>slot(args, 15) + (<usize>task * <usize>iterations + <usize>step) * columnBytes;
       memory.copy(fAt, f, rowBytes);
       memory.copy(gAt, g, columnBytes);
     }
@@ -346,36 +346,44 @@ export function sinkhorn(args: usize, task: i32, worker: i32): void {
     potentials(gamma, beta, g, m, lambda);
   }
   store<i32>(<usize>slot(args, 7) + (<usize>task << 2), step);
-  finishPlan(args, k, alpha, beta, task);
+  finishPlan(args, c, k, alpha, beta, task);
 }
 
-/** K becomes the plan α·K·β, and its sums are taken. */
-function finishPlan(args: usize, k: usize, alpha: usize, beta: usize, task: i32): void {
-  const n = slot(args, 15);
-  const m = slot(args, 16);
+/** K becomes the plan α·K·β; its sums are taken, and what it costs. */
+function finishPlan(args: usize, c: usize, k: usize, alpha: usize, beta: usize, task: i32): void {
+  const n = slot(args, 16);
+  const m = slot(args, 17);
   const rows = <usize>slot(args, 9) + (<usize>task * <usize>n << 2);
   const columns = <usize>slot(args, 10) + (<usize>task * <usize>m << 2);
   memory.fill(columns, 0, <usize>m << 2);
+  let spent: f64 = 0;
   for (let i = 0; i < n; i++) {
     const row = k + (<usize>i * <usize>m << 2);
+    const price = c + (<usize>i * <usize>m << 2);
     const scale = at(alpha, i);
     const scale4 = f32x4.splat(scale);
     let total4 = f32x4.splat(0);
+    let spent4 = f32x4.splat(0);
     let j = 0;
     for (; j + 4 <= m; j += 4) {
       const p = <usize>j << 2;
       const x = f32x4.mul(f32x4.mul(v128.load(row + p), scale4), v128.load(beta + p));
       v128.store(row + p, x);
       total4 = f32x4.add(total4, x);
+      spent4 = madd(x, v128.load(price + p), spent4);
       v128.store(columns + p, f32x4.add(v128.load(columns + p), x));
     }
     let total = sum4(total4);
+    let rowSpent = sum4(spent4);
     for (; j < m; j++) {
       const x = at(row, j) * scale * at(beta, j);
       put(row, j, x);
       total += x;
+      rowSpent += x * at(price, j);
       put(columns, j, at(columns, j) + x);
     }
     put(rows, i, total);
+    spent += <f64>rowSpent;
   }
+  put(<usize>slot(args, 11), task, <f32>spent);
 }

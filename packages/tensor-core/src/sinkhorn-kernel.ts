@@ -96,8 +96,9 @@ function stillMoving(
 }
 
 /**
- * FdivSinkhorn: potentials f [B, n] and g [B, m], the iterations done int32 [B], the plan exp((f ⊕ g − C)/λ) [B, n, m], its sums over
- * rows [B, n] and columns [B, m], and with keepHistory the potentials after each iteration (those after a problem's end mean nothing).
+ * FdivSinkhorn: potentials f [B, n] and g [B, m], the iterations done int32 [B], the plan P = exp((f ⊕ g − C)/λ) [B, n, m], its sums over
+ * rows [B, n] and columns [B, m], ⟨P, C⟩ [B], and with keepHistory the potentials after each iteration (those after a problem's end mean
+ * nothing).
  *
  * Each problem is solved as if it were alone. Iterations start with the rows; a start of −∞, or no mass, leaves a point out.
  */
@@ -131,7 +132,7 @@ export const sinkhornKernel = defineKernel<TransportInputs, SinkhornAttributes>(
       if (isCheck && tf.tidy(() => tf.sum(active)).dataSync()[0] === 0) break;
     }
     const plan = planOf(cost, f, g, lambda);
-    const sums = [tf.sum(plan, 2), tf.sum(plan, 1)];
+    const sums = [tf.sum(plan, 2), tf.sum(plan, 1), tf.sum(tf.mul(plan, cost), [1, 2])];
     const outputs = [tf.clone(f), tf.clone(g), tf.cast(tf.squeeze(steps, [1]), "int32"), plan, ...sums];
     if (!keepHistory) return outputs;
     while (history.length < iterations) history.push([f, g]);

@@ -13,7 +13,7 @@ const damping = ({ lambda, rowDamping, columnDamping, relaxation }: SinkhornAttr
 export const transportImplementations: Record<string, Implementation> = {
   FdivSinkhorn(ops, { cost, a, b, fStart, gStart }, attributes) {
     const { iterations, tolerance, checkEvery, keepHistory } = attributes as SinkhornAttributes;
-    const outputs = ops.run("FdivSinkhorn", [cost!, a!, b!, fStart!, gStart!], 8, {
+    const outputs = ops.run("FdivSinkhorn", [cost!, a!, b!, fStart!, gStart!], 9, {
       ...damping(attributes as SinkhornAttributes),
       iterations: { int: iterations },
       tolerance: { float: tolerance },
@@ -21,8 +21,8 @@ export const transportImplementations: Record<string, Implementation> = {
       keep_history: { bool: keepHistory },
     });
     const [f, g, steps, ...rest] = outputs as [tf.Tensor, tf.Tensor, tf.Tensor, ...tf.Tensor[]];
-    const kept = [f, g, tf.cast(steps, "int32"), ...rest.slice(0, keepHistory ? 5 : 3)];
-    tf.dispose([steps, ...rest.slice(keepHistory ? 5 : 3)]);
+    const kept = [f, g, tf.cast(steps, "int32"), ...rest.slice(0, keepHistory ? 6 : 4)];
+    tf.dispose([steps, ...rest.slice(keepHistory ? 6 : 4)]);
     return kept;
   },
   FdivSinkhornGrad(ops, inputs, attributes) {

@@ -20,7 +20,7 @@ export const transportKernels: Implementations = {
       module.output([batch], "int32"),
     ];
     const plan = module.output([batch, n, m]);
-    const sums = [module.output([batch, n]), module.output([batch, m])];
+    const sums = [[batch, n], [batch, m], [batch]].map((shape) => module.output(shape));
     const histories = keepHistory
       ? [module.output([batch, iterations, n]), module.output([batch, iterations, m])]
       : [];
