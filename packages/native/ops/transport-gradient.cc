@@ -111,26 +111,15 @@ void sinkhornGrad(Call& call) {
         float *first = left.data() + ranks * n, *second = first + n;
         scalings(fHalf.data(), fAt, scale, n, second);
         std::copy_n(u.data(), n, first);
-        for (int64_t from = 0; from < n; from += 4) {
-          const int64_t count = std::min<int64_t>(4, n - from);
-          const float* rows = kernel.data() + from * m;
-          float products[4] = {};
-          if (count == 4)
-            fourDots(rows, v.data(), m, products);
-          else
-            for (int64_t r = 0; r < count; r++) products[r] = dot(rows + r * m, v.data(), m);
-          for (int64_t r = 0; r < count; r++) {
-            const int64_t i = from + r;
-            const float atF = df[i] - u[i] * products[r];
+        passOverRows(kernel.data(), n, m, v.data(), second, sums.data(), [&](int64_t from, int64_t count, const float* products) {
+          for (int64_t i = from; i < from + count; i++) {
+            const float atF = df[i] - u[i] * products[i - from];
             h[i] = a[i] > 0 ? s.relaxation * s.rowDamping * atF / a[i] : 0;
             df[i] = atF;
             second[i] *= h[i];
           }
-          if (count == 4)
-            addFour(sums.data(), rows, second + from, m);
-          else
-            for (int64_t r = 0; r < count; r++) addScaled(sums.data(), rows + r * m, second[from + r], m);
-        }
+          return true;
+        });
         for (int64_t j = 0; j < m; j++) sums[j] *= w[j];
         std::copy_n(v.data(), m, right.data() + ranks * m);
         std::copy_n(w.data(), m, right.data() + (ranks + 1) * m);

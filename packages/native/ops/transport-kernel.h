@@ -1,9 +1,11 @@
 // One problem of entropic transport: half-steps by logarithms, exact at any λ, and the same iterates by products where scalings allow.
 #pragma once
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
 
+#include "lanes.h"
 #include "vector-math.h"
 
 namespace fdiv_ops {
@@ -63,26 +65,62 @@ inline void addScaled(float* __restrict sum, const float* __restrict x, float fa
   for (int64_t i = 0; i < size; i++) sum[i] += factor * x[i];
 }
 
-/** Products of four rows, one after the other, with the same vector. */
-inline void fourDots(const float* __restrict rows, const float* __restrict y, int64_t size, float* __restrict out) {
-  const float *__restrict r1 = rows + size, *__restrict r2 = r1 + size, *__restrict r3 = r2 + size;
-  float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-#pragma omp simd reduction(+ : s0, s1, s2, s3)
-  for (int64_t j = 0; j < size; j++) {
-    s0 += rows[j] * y[j];
-    s1 += r1[j] * y[j];
-    s2 += r2[j] * y[j];
-    s3 += r3[j] * y[j];
+/** Rows of a kernel that are taken together: each vector of what they meet is then read once for all of them. */
+constexpr int rowsTogether = widest == 16 ? 8 : 4;
+
+/** Products of `count` rows, one after the other, with the same vector. */
+template <int count>
+inline void dots(const float* rows, const float* y, int64_t size, float* out) {
+  typedef typename VectorOf<widest>::Type Vector;
+  Vector sums[count] = {};
+  int64_t j = 0;
+  for (; j + widest <= size; j += widest) {
+    const Vector right = load<widest>(y + j);
+    for (int r = 0; r < count; r++) sums[r] += load<widest>(rows + r * size + j) * right;
   }
-  out[0] = s0, out[1] = s1, out[2] = s2, out[3] = s3;
+  for (int r = 0; r < count; r++) out[r] = laneSum<widest>(sums[r]);
+  for (; j < size; j++)
+    for (int r = 0; r < count; r++) out[r] += rows[r * size + j] * y[j];
 }
 
-/** sum += u·rows of four rows. */
-inline void addFour(float* __restrict sum, const float* __restrict rows, const float* u, int64_t size) {
-  const float *__restrict r1 = rows + size, *__restrict r2 = r1 + size, *__restrict r3 = r2 + size;
-  const float u0 = u[0], u1 = u[1], u2 = u[2], u3 = u[3];
-#pragma omp simd
-  for (int64_t j = 0; j < size; j++) sum[j] += (u0 * rows[j] + u1 * r1[j]) + (u2 * r2[j] + u3 * r3[j]);
+/** sum += u·rows of `count` rows. */
+template <int count>
+inline void addRows(float* sum, const float* rows, const float* u, int64_t size) {
+  typedef typename VectorOf<widest>::Type Vector;
+  int64_t j = 0;
+  for (; j + widest <= size; j += widest) {
+    Vector total = load<widest>(sum + j);
+    for (int r = 0; r < count; r++) total += load<widest>(rows + r * size + j) * u[r];
+    store<widest>(sum + j, total);
+  }
+  for (; j < size; j++)
+    for (int r = 0; r < count; r++) sum[j] += u[r] * rows[r * size + j];
+}
+
+/**
+ * One pass over a kernel [n, m]: rows' products with v, what factors u `scale` makes of them, and sum += uᵀ·kernel. Whether all factors were
+ * good.
+ *
+ * @param scale (first row, rows, products) → whether the factors that it left in u are good
+ */
+template <typename Scale>
+inline bool passOverRows(const float* kernel, int64_t n, int64_t m, const float* v, const float* u, float* sum, const Scale& scale) {
+  bool isGood = true;
+  for (int64_t from = 0; from < n; from += rowsTogether) {
+    const int64_t count = std::min<int64_t>(rowsTogether, n - from);
+    const float* rows = kernel + from * m;
+    float products[rowsTogether] = {};
+    if (count == rowsTogether)
+      dots<rowsTogether>(rows, v, m, products);
+    else
+      for (int64_t r = 0; r < count; r++) dots<1>(rows + r * m, v, m, products + r);
+    isGood &= scale(from, count, products);
+    if (count == rowsTogether)
+      addRows<rowsTogether>(sum, rows, u + from, m);
+    else
+      for (int64_t r = 0; r < count; r++) addRows<1>(sum, rows + r * m, u + from + r, m);
+  }
+  return isGood;
 }
 
 /** Whether every potential is within reach of another one: both at −∞, or so near that a scaling between them is harmless. */

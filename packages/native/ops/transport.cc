@@ -56,33 +56,11 @@ void absorb(const Problem& p, const TransportSettings& s, Scratch& scratch) {
   makeKernel(p, s, scratch);
 }
 
-/**
- * One pass over the kernel: rows' totals, what scalings u `scale` makes of them, and the columns' sums under those. False where a scaling is
- * refused.
- *
- * @param scale (first row, rows, totals) → whether their scalings in scratch.u are good
- */
+/** One pass over the kernel as scalings of the rows are made; the columns' sums under those are in scratch.sum. */
 template <typename Scale>
 bool passOver(const TransportSettings& s, Scratch& scratch, const Scale& scale) {
-  float* sum = scratch.sum.data();
-  std::fill_n(sum, s.m, 0.0f);
-  bool isSafe = true;
-  // Rows in fours: the columns' scalings and sums are read once for all of them.
-  for (int64_t from = 0; from < s.n; from += 4) {
-    const int64_t count = std::min<int64_t>(4, s.n - from);
-    const float *rows = scratch.kernel.data() + from * s.m, *u = scratch.u.data() + from;
-    float totals[4] = {};
-    if (count == 4)
-      fourDots(rows, scratch.v.data(), s.m, totals);
-    else
-      for (int64_t r = 0; r < count; r++) totals[r] = dot(rows + r * s.m, scratch.v.data(), s.m);
-    isSafe &= scale(from, count, totals);
-    if (count == 4)
-      addFour(sum, rows, u, s.m);
-    else
-      for (int64_t r = 0; r < count; r++) addScaled(sum, rows + r * s.m, u[r], s.m);
-  }
-  return isSafe;
+  std::fill_n(scratch.sum.data(), s.m, 0.0f);
+  return passOverRows(scratch.kernel.data(), s.n, s.m, scratch.v.data(), scratch.u.data(), scratch.sum.data(), scale);
 }
 
 /**
