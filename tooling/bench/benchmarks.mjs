@@ -292,6 +292,8 @@ export const benchmarks = {
             peer("PyTorch, 20 normalisations", "torch-kernel"),
             peer("PyTorch, log domain", "torch-log"),
             peer("POT, unrolled", "pot-kernel"),
+            peer("JAX, log domain", "jax-log"),
+            peer("JAX, 20 normalisations", "jax-kernel"),
           ],
         },
       ];

@@ -2,12 +2,15 @@
 #include <algorithm>
 #include <cmath>
 
+#include "lanes.h"
 #include "tensorflow-op.h"
 #include "threads.h"
 #include "vector-math.h"
 
 namespace fdiv_ops {
 namespace {
+
+typedef typename VectorOf<widest>::Type Vector;
 
 /** Columns of a task, whatever the threads: so the sums are the same for any number. */
 constexpr int64_t columnsPerTask = 4096;
@@ -89,15 +92,38 @@ void pairwiseDistance(Call& call) {
   }
 }
 
-/** sum += weight·sign(x − y): two choices of the same shape, which vectors have as masks. */
-inline void addSigns(float* __restrict sum, const float* __restrict x, const float* __restrict y, float weight,
-                     int64_t size) {
-#pragma omp simd
-  for (int64_t k = 0; k < size; k++) {
-    const float above = x[k] > y[k] ? weight : 0.0f;
-    const float below = x[k] < y[k] ? weight : 0.0f;
-    sum[k] += above - below;
+/** So many rows of x meet a vector of y together. */
+constexpr int rowsOfSigns = 4;
+
+/** The first `count` numbers of a vector, zeros after them. */
+inline Vector loadSome(const float* from, int64_t count) {
+  if (count == widest) return load<widest>(from);
+  Vector vector = {};
+  std::memcpy(&vector, from, sizeof(float) * static_cast<size_t>(count));
+  return vector;
+}
+
+/** Where the weight of row i of x and row j of y lies: at data[i·row + j·column]. */
+struct Weights {
+  const float* data;
+  int64_t row, column;
+};
+
+/** out [rows, count] = Σ_j weight_ij·sign(x_i − y_j) of `count` ≤ widest columns; sums stay in registers. */
+template <int rows>
+inline void signSums(const float* x, const float* y, int64_t size, int64_t m, const Weights& weights, int64_t count, float* out) {
+  Vector own[rows], sum[rows] = {};
+  for (int i = 0; i < rows; i++) own[i] = loadSome(x + i * size, count);
+  for (int64_t j = 0; j < m; j++) {
+    const Vector other = loadSome(y + j * size, count), nothing = {};
+    const float* weight = weights.data + j * weights.column;
+    for (int i = 0; i < rows; i++) {
+      const Vector spread = nothing + weight[i * weights.row];
+      sum[i] += own[i] > other ? spread : nothing;
+      sum[i] -= own[i] < other ? spread : nothing;
+    }
   }
+  for (int i = 0; i < rows; i++) std::memcpy(out + i * size, &sum[i], sizeof(float) * static_cast<size_t>(count));
 }
 
 const Signature pairwiseL1GradSignature{
@@ -112,18 +138,22 @@ void pairwiseL1Grad(Call& call) {
   forEachTask(batch * parts, [&](int64_t task) {
     const int64_t which = task / parts, from = task % parts * columnsPerTask;
     const int64_t to = std::min(size, from + columnsPerTask);
-    const float* weights = d + which * n * m;
     for (int64_t v = from; v < to; v += tile) {
-      const int64_t width = std::min(tile, to - v);
-      for (int64_t i = 0; i < n; i++) {
-        const float* own = x + (which * n + i) * size + v;
-        float sum[tile] = {};
-        for (int64_t j = 0; j < m; j++) {
-          const float weight = transposed ? weights[j * n + i] : weights[i * m + j];
-          const float* __restrict other = y + (which * m + j) * size + v;
-addSigns(sum, own, other, weight, width);
+      const int64_t end = std::min(to, v + tile);
+      for (int64_t i = 0; i < n; i += rowsOfSigns) {
+        const int64_t rows = std::min<int64_t>(rowsOfSigns, n - i);
+        for (int64_t k = v; k < end; k += widest) {
+          const int64_t count = std::min<int64_t>(widest, end - k);
+          const float* others = y + which * m * size + k;
+          const auto at = [&](int64_t row) { return (which * n + row) * size + k; };
+          const auto weightsOf = [&](int64_t row) {
+            return Weights{d + which * n * m + row * (transposed ? 1 : m), transposed ? 1 : m, transposed ? n : 1};
+          };
+          if (rows == rowsOfSigns)
+            signSums<rowsOfSigns>(x + at(i), others, size, m, weightsOf(i), count, dx + at(i));
+          else
+            for (int64_t r = i; r < i + rows; r++) signSums<1>(x + at(r), others, size, m, weightsOf(r), count, dx + at(r));
         }
-        std::copy_n(sum, width, dx + (which * n + i) * size + v);
       }
     }
   });

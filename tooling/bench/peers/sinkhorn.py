@@ -115,9 +115,44 @@ def jax_problems(cost, a, b):
     return lambda: jax.block_until_ready(run(given))[0]
 
 
+def jax_sinkd(student, teacher):
+    import jax
+    import jax.numpy as jnp
+    from jax.scipy.special import logsumexp
+
+    def plan_of(cost):
+        if by == "jax-log":
+            zeros = jnp.zeros(32)
+
+            def step(state, _):
+                f = -logsumexp(-cost / LAMBDA + state[1][None, :], axis=1)
+                return (f, -logsumexp(-cost / LAMBDA + f[:, None], axis=0)), None
+
+            (f, g), _ = jax.lax.scan(step, (zeros, zeros), None, length=ITERATIONS)
+            return jnp.exp(-cost / LAMBDA + f[:, None] + g[None, :])
+
+        def normalise(plan, _):
+            plan = plan / plan.sum(1, keepdims=True)
+            return plan / plan.sum(0, keepdims=True), None
+
+        return jax.lax.scan(normalise, jnp.exp(-cost / LAMBDA), None, length=ITERATIONS)[0]
+
+    def loss(student):
+        p, q = jax.nn.softmax(student / 2, axis=1), jax.nn.softmax(teacher / 2, axis=1)
+        # One row of p at a time: all differences at once are 131 MB.
+        cost = jax.lax.map(lambda row: jnp.abs(row - q).sum(1), p)
+        return (plan_of(cost) * cost).sum()
+
+    run = jax.jit(jax.value_and_grad(loss)) if with_gradient else jax.jit(lambda x: (loss(x), 0.0))
+    given = jnp.asarray(student)
+    return lambda: jax.block_until_ready(run(given))[0]
+
+
 def sinkd():
     k = np.arange(32 * 32000)
     logits = lambda shift: torch.tensor(3 * np.sin(0.37 * (k % 10007) + shift * (k % 97)), dtype=torch.float32).reshape(32, 32000)
+    if by.startswith("jax"):
+        return jax_sinkd(logits(0.11).numpy(), logits(0.23).numpy())
     student, teacher = logits(0.11).requires_grad_(with_gradient), logits(0.23)
     ones = torch.ones(32)
 
