@@ -22,7 +22,7 @@ interface Variant {
 }
 
 /** Every loss as it is, then the last one with each varied key. */
-function variantsOf({ losses, vary }: KdRecipe): Variant[] {
+export function variantsOf({ losses, vary }: Pick<KdRecipe, "losses" | "vary">): Variant[] {
   return [
     ...losses.map((loss) => ({ name: loss, settings: [`loss=${loss}`] })),
     ...vary.flatMap(({ key, values }) =>
