@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from diffusers import DDPMScheduler, EDMEulerScheduler, UNet2DModel
+from safetensors.torch import load_file, save_file
 
 out = Path(sys.argv[1])
 
@@ -34,7 +35,34 @@ CASES = {
              add_attention=False),
         EDMEulerScheduler(sigma_data=0.5, prediction_type="epsilon"),
     ),
+    # google/ddpm-cifar10-32 in small: no size of heads, levels of different widths that attend, the middle's another one.
+    "ddpm": (
+        dict(sample_size=8, in_channels=3, out_channels=3, block_out_channels=(4, 8, 12), layers_per_block=1,
+             down_block_types=("AttnDownBlock2D", "AttnDownBlock2D", "DownBlock2D"),
+             up_block_types=("UpBlock2D", "AttnUpBlock2D", "AttnUpBlock2D"), norm_num_groups=2, norm_eps=1e-6,
+             attention_head_dim=None, downsample_padding=0, flip_sin_to_cos=False, freq_shift=1),
+        DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear", prediction_type="epsilon"),
+    ),
 }
+
+# What a config.json of diffusers 0.0.4 has, and how its attention was called.
+OF_OLD = """act_fn attention_head_dim block_out_channels center_input_sample down_block_types downsample_padding flip_sin_to_cos freq_shift
+in_channels layers_per_block mid_block_scale_factor norm_eps norm_num_groups out_channels sample_size time_embedding_type up_block_types _class_name""".split()
+OLD_NAMES = {".to_q.": ".query.", ".to_k.": ".key.", ".to_v.": ".value.", ".to_out.0.": ".proj_attn."}
+
+
+def grown_old(folder):
+    """Rewrites a folder as diffusers 0.0.4 wrote it, and reads it again with today's."""
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({name: config[name] for name in OF_OLD}, indent=2))
+    weights = folder / "diffusion_pytorch_model.safetensors"
+    renamed = {}
+    for name, tensor in load_file(weights).items():
+        for now, old in OLD_NAMES.items():
+            name = name.replace(now, old)
+        renamed[name] = tensor
+    save_file(renamed, weights, metadata={"format": "pt"})
+    return UNet2DModel.from_pretrained(folder).eval()
 
 
 def denoised(model, scheduler, x, sigma, labels):
@@ -58,6 +86,8 @@ for seed, (name, (config, scheduler)) in enumerate(CASES.items()):
         for parameter in model.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
     model.save_pretrained(out / name)
+    if name == "ddpm":
+        model = grown_old(out / name)
     scheduler.save_pretrained(out / name)
     shape = (2, config["in_channels"], config["sample_size"], config["sample_size"])
     x = torch.randn(shape)

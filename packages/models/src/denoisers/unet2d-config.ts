@@ -13,8 +13,8 @@ export interface Unet2dConfig {
   layersPerBlock: number;
   normGroups: number;
   normEpsilon: number;
-  /** Channels of an attention head. */
-  headSize: number;
+  /** Channels of an attention head; null for one head as wide as its level. */
+  headSize: number | null;
   midAttention: boolean;
   /** Groups of the norm before the middle's attention; 0 for no norm. */
   midAttentionGroups: number;
@@ -42,7 +42,8 @@ export interface Unet2dOptions {
   /** Default 1. The levels that attend, counted from the lowest resolution up. */
   attentionLevels?: number;
   normGroups?: number;
-  headSize?: number;
+  /** Channels of an attention head, default 32; null for one head as wide as its level. */
+  headSize?: number | null;
   labels?: number;
   sampleSize?: number;
 }
@@ -61,7 +62,7 @@ export function unet2dConfig(options: Unet2dOptions = {}): Unet2dConfig {
     layersPerBlock: options.layersPerBlock ?? 1,
     normGroups: options.normGroups ?? 8,
     normEpsilon: 1e-5,
-    headSize: options.headSize ?? 32,
+    headSize: options.headSize === undefined ? 32 : options.headSize,
     midAttention: attentionLevels > 0,
     midAttentionGroups: options.normGroups ?? 8,
     midScale: 1,
@@ -90,7 +91,7 @@ export function checkUnet2dConfig(config: Unet2dConfig): void {
     inChannels: config.inChannels,
     outChannels: config.outChannels,
     normGroups,
-    headSize,
+    ...(headSize !== null && { headSize }),
   }))
     if (!countable(value)) fail(`${name} is ${value}, expected a positive integer`);
   if (!countable(layersPerBlock, 64)) fail(`layersPerBlock is ${layersPerBlock}, expected 1 to 64`);
@@ -108,7 +109,8 @@ export function checkUnet2dConfig(config: Unet2dConfig): void {
     ...(config.midAttention ? [blockChannels[levels - 1]!] : []),
   ];
   for (const channels of attending)
-    if (channels % headSize !== 0) fail(`${channels} channels do not split into heads of ${headSize}`);
+    if (headSize !== null && channels % headSize !== 0)
+      fail(`${channels} channels do not split into heads of ${headSize}`);
   const groups = config.midAttentionGroups;
   if (groups !== 0 && (!countable(groups) || blockChannels[levels - 1]! % groups !== 0))
     fail(`the middle's ${blockChannels[levels - 1]} channels do not split into ${groups} groups`);

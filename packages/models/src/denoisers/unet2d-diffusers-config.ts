@@ -23,7 +23,7 @@ export function unet2dConfigFromDiffusers(json: Json): Unet2dConfig {
   const { only, number, numbers, blocks } = diffusersFields(json, "UNet2DModel");
   only(supported);
   const attends = (plain: string, attending: string) => ({ [plain]: false, [attending]: true });
-  const headSize = json.attention_head_dim === null ? Number.NaN : number("attention_head_dim", 8);
+  const headSize = json.attention_head_dim === null ? null : number("attention_head_dim", 8);
   const sampleSize = json.sample_size;
   const config: Unet2dConfig = {
     inChannels: number("in_channels", 3),

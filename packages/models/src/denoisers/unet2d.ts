@@ -8,7 +8,8 @@ import type { Unet2dConfig } from "./unet2d-config.ts";
 type Named = ReadonlyMap<string, tf.Tensor>;
 
 const attend: Attend<Unet2dConfig> = (s, h, place, level) => {
-  const { headSize, midScale, midAttention, midAttentionGroups } = s.config;
+  const { midScale, midAttention, midAttentionGroups } = s.config;
+  const headSize = s.config.headSize ?? h.shape[3]!;
   if (place === "middle")
     return midAttention ? attendPixels(s, h, { headSize, scale: midScale, groups: midAttentionGroups }) : h;
   const attends = place === "down" ? s.config.downAttention : s.config.upAttention;
