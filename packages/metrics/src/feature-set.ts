@@ -1,3 +1,5 @@
+import type { Rows } from "./row-blocks.ts";
+
 /** Features of samples, one row a sample: raw pixels, a classifier's inner activations, or anything else. */
 export interface FeatureSet {
   /** [count × dimensions] in row order. */
@@ -36,14 +38,11 @@ export function checkPair(what: string, a: FeatureSet, b: FeatureSet, least: num
     throw new RangeError(`${what}: features of ${a.dimensions} and ${b.dimensions} dimensions.`);
 }
 
-/** Rows first to last, last not included. */
-export function rows({ values, dimensions }: FeatureSet, first: number, last: number): FeatureSet {
-  return {
-    values: Float64Array.from(
-      { length: (last - first) * dimensions },
-      (_, i) => values[first * dimensions + i]!,
-    ),
-    count: last - first,
-    dimensions,
-  };
+/** Rows first to last, last not included; what measures compute in, float64. */
+export function rows({ values, dimensions }: FeatureSet, first: number, last: number): Rows {
+  const [from, length] = [first * dimensions, (last - first) * dimensions];
+  const own = new Float64Array(length);
+  if (ArrayBuffer.isView(values)) own.set((values as Float64Array).subarray(from, from + length));
+  else for (let i = 0; i < length; i++) own[i] = values[from + i]!;
+  return { values: own, count: last - first, width: dimensions };
 }

@@ -1,5 +1,7 @@
+import { covarianceFactor } from "./covariance-factor.ts";
 import { checkPair, type FeatureSet, rows } from "./feature-set.ts";
-import { symmetricEigen } from "./symmetric-eigen.ts";
+import { nuclearNorm } from "./nuclear-norm.ts";
+import { addProducts, type Rows } from "./row-blocks.ts";
 
 /** A Gaussian by its mean [d] and covariance [d × d] in row order. */
 export interface GaussianMoments {
@@ -7,45 +9,69 @@ export interface GaussianMoments {
   covariance: ArrayLike<number>;
 }
 
-/** Mean and unbiased covariance of features. */
-export function gaussianMoments({ values, count, dimensions: d }: FeatureSet): GaussianMoments {
-  if (count < 2) throw new RangeError(`gaussianMoments: ${count} samples; a covariance takes two or more.`);
+/** A Gaussian by its mean and rows G with GᵀG its covariance, at most as many as dimensions. */
+interface Factored {
+  mean: ArrayLike<number>;
+  factor: Rows;
+}
+
+/** The mean, which is taken off the rows in place. */
+function centre({ values, count, width: d }: Rows): Float64Array {
   const mean = new Float64Array(d);
   for (let i = 0; i < count; i++) for (let j = 0; j < d; j++) mean[j] = mean[j]! + values[i * d + j]! / count;
+  for (let i = 0; i < count; i++)
+    for (let j = 0; j < d; j++) values[i * d + j] = values[i * d + j]! - mean[j]!;
+  return mean;
+}
+
+/** The unbiased covariance of centred rows. */
+function covarianceOf({ values, count, width: d }: Rows): Float64Array {
   const covariance = new Float64Array(d * d);
-  const centred = new Float64Array(d);
-  for (let i = 0; i < count; i++) {
-    for (let j = 0; j < d; j++) centred[j] = values[i * d + j]! - mean[j]!;
-    for (let j = 0; j < d; j++)
-      for (let k = 0; k <= j; k++)
-        covariance[j * d + k] = covariance[j * d + k]! + (centred[j]! * centred[k]!) / (count - 1);
+  const chunk = Math.min(count, 512);
+  const turned = new Float64Array(d * chunk);
+  for (let first = 0; first < count; first += chunk) {
+    const size = Math.min(chunk, count - first);
+    for (let i = 0; i < size; i++)
+      for (let j = 0; j < d; j++) turned[j * size + i] = values[(first + i) * d + j]!;
+    const columns: Rows = { values: turned, count: d, width: size };
+    addProducts(covariance, columns, columns, true);
   }
-  for (let j = 0; j < d; j++) for (let k = 0; k < j; k++) covariance[k * d + j] = covariance[j * d + k]!;
-  return { mean, covariance };
+  for (let i = 0; i < d; i++)
+    for (let j = 0; j <= i; j++) {
+      const value = covariance[i * d + j]! / (count - 1);
+      covariance[i * d + j] = covariance[j * d + i] = value;
+    }
+  return covariance;
 }
 
-function multiply(a: ArrayLike<number>, b: ArrayLike<number>, n: number): Float64Array {
-  const out = new Float64Array(n * n);
-  for (let i = 0; i < n; i++)
-    for (let k = 0; k < n; k++) {
-      const x = a[i * n + k]!;
-      for (let j = 0; j < n; j++) out[i * n + j] = out[i * n + j]! + x * b[k * n + j]!;
-    }
-  return out;
+/** Mean and unbiased covariance of features. */
+export function gaussianMoments(features: FeatureSet): GaussianMoments {
+  const own = rows(features, 0, features.count);
+  if (own.count < 2)
+    throw new RangeError(`gaussianMoments: ${own.count} samples; a covariance takes two or more.`);
+  return { mean: centre(own), covariance: covarianceOf(own) };
 }
 
-/** The square root of a positive semi-definite matrix; eigenvalues that rounding has put below 0 count as 0. */
-function squareRoot(matrix: ArrayLike<number>, n: number): Float64Array {
-  const { values, vectors } = symmetricEigen(matrix, n);
-  const out = new Float64Array(n * n);
-  for (let i = 0; i < n; i++)
-    for (let j = 0; j < n; j++) {
-      let sum = 0;
-      for (let k = 0; k < n; k++)
-        sum += vectors[i * n + k]! * Math.sqrt(Math.max(0, values[k]!)) * vectors[j * n + k]!;
-      out[i * n + j] = sum;
-    }
-  return out;
+/** Of fewer samples than dimensions the samples themselves are the factor. */
+function factored(samples: Rows): Factored {
+  const mean = centre(samples);
+  if (samples.count > samples.width)
+    return { mean, factor: covarianceFactor(covarianceOf(samples), samples.width) };
+  const scale = 1 / Math.sqrt(samples.count - 1);
+  return { mean, factor: { ...samples, values: samples.values.map((x) => x * scale) } };
+}
+
+/**
+ * ‖m₁ − m₂‖² + tr C₁ + tr C₂ − 2‖G₁·G₂ᵀ‖_*: with C = GᵀG, the singular values of G₁·G₂ᵀ are the square roots of the eigenvalues of √C₁·C₂·√C₁ other than 0.
+ */
+function distanceOf(a: Factored, b: Factored): number {
+  const [p, q] = [a.factor.count, b.factor.count];
+  const product = new Float64Array(p * q);
+  addProducts(product, a.factor, b.factor);
+  let distance = -2 * nuclearNorm(product, p, q);
+  for (let i = 0; i < a.mean.length; i++) distance += (a.mean[i]! - b.mean[i]!) ** 2;
+  for (const { factor } of [a, b]) for (const x of factor.values) distance += x * x;
+  return Math.max(0, distance);
 }
 
 /**
@@ -60,16 +86,11 @@ export function gaussianFrechetDistance(a: GaussianMoments, b: GaussianMoments):
     throw new RangeError(
       `gaussianFrechetDistance: means of ${d} and ${b.mean.length} numbers, covariances of ${a.covariance.length} and ${b.covariance.length}.`,
     );
-  const root = squareRoot(a.covariance, d);
-  const inner = multiply(multiply(root, b.covariance, d), root, d);
-  for (let i = 0; i < d; i++)
-    for (let j = 0; j < i; j++)
-      inner[i * d + j] = inner[j * d + i] = (inner[i * d + j]! + inner[j * d + i]!) / 2;
-  let distance = 0;
-  for (const value of symmetricEigen(inner, d).values) distance -= 2 * Math.sqrt(Math.max(0, value));
-  for (let i = 0; i < d; i++)
-    distance += (a.mean[i]! - b.mean[i]!) ** 2 + a.covariance[i * d + i]! + b.covariance[i * d + i]!;
-  return Math.max(0, distance);
+  const [first, second] = [a, b].map(({ mean, covariance }) => ({
+    mean,
+    factor: covarianceFactor(covariance, d),
+  }));
+  return distanceOf(first!, second!);
 }
 
 /** A distance with what is needed to read it. */
@@ -80,22 +101,50 @@ export interface SampleDistance {
   floor: number;
 }
 
+/** The side of the matrices that a distance takes at most; the time grows with its cube. */
+const largest = 8192;
+
+function checkSize({ count, dimensions }: FeatureSet): void {
+  if (Math.min(count, dimensions) > largest)
+    throw new RangeError(
+      `frechetDistance: ${count} samples of ${dimensions} dimensions take matrices of more than ${largest} rows, and hours. Measure features of fewer dimensions, or at most ${largest} samples.`,
+    );
+}
+
+/**
+ * The squared Fréchet distance to real features, whose own part and floor are computed once: for several generators that are held against the same examples.
+ *
+ * @returns the distance of generated features; see frechetDistance
+ * @throws RangeError with fewer than four real samples, or features that are not finite
+ */
+export function frechetDistanceTo(real: FeatureSet): (generated: FeatureSet) => SampleDistance {
+  checkSize(real);
+  checkPair("frechetDistance", real, real, 2);
+  const { count } = real;
+  if (count < 4)
+    throw new RangeError(`frechetDistance: ${count} real samples; the floor takes four or more.`);
+  const half = Math.floor(count / 2);
+  const floor = distanceOf(factored(rows(real, 0, half)), factored(rows(real, half, count)));
+  const own = factored(rows(real, 0, count));
+  return (generated) => {
+    checkSize(generated);
+    checkPair("frechetDistance", real, generated, 2);
+    return {
+      value: distanceOf(own, factored(rows(generated, 0, generated.count))),
+      samples: { real: count, generated: generated.count },
+      floor,
+    };
+  };
+}
+
 /**
  * The squared Fréchet distance of two sets of features, with its real-against-real floor: it is biased upwards with few samples, so only numbers of equal counts compare.
  *
- * @throws RangeError with fewer than four real or two generated samples, or features that are not finite
+ * Time grows with n·d² for the covariances and with s³ for the rest, s the smaller of samples and dimensions: on one core 0.1 s for 10,000 real and as many generated samples of 64 dimensions, 9 s for 4,000 of 784.
+ *
+ * @throws RangeError with fewer than four real or two generated samples, features that are not finite, or more than 8192 samples of more than 8192 dimensions
  */
 export function frechetDistance(real: FeatureSet, generated: FeatureSet): SampleDistance {
   checkPair("frechetDistance", real, generated, 2);
-  if (real.count < 4)
-    throw new RangeError(`frechetDistance: ${real.count} real samples; the floor takes four or more.`);
-  const half = Math.floor(real.count / 2);
-  return {
-    value: gaussianFrechetDistance(gaussianMoments(real), gaussianMoments(generated)),
-    samples: { real: real.count, generated: generated.count },
-    floor: gaussianFrechetDistance(
-      gaussianMoments(rows(real, 0, half)),
-      gaussianMoments(rows(real, half, real.count)),
-    ),
-  };
+  return frechetDistanceTo(real)(generated);
 }

@@ -6,6 +6,7 @@ export { distinctN, ngramEntropy, selfBleu } from "./diversity.ts";
 export { type FeatureSet, featureSet } from "./feature-set.ts";
 export {
   frechetDistance,
+  frechetDistanceTo,
   type GaussianMoments,
   gaussianFrechetDistance,
   gaussianMoments,
@@ -27,5 +28,10 @@ export {
   type ModeCoverage,
   modeCoverage,
 } from "./mode-coverage.ts";
-export { type NeighbourCoverage, type NeighbourScores, neighbourCoverage } from "./neighbour-coverage.ts";
+export {
+  type NeighbourCoverage,
+  type NeighbourScores,
+  neighbourCoverage,
+  neighbourCoverageOf,
+} from "./neighbour-coverage.ts";
 export { normalQuantile, studentQuantile } from "./quantiles.ts";
