@@ -1,9 +1,10 @@
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readJson, readWeights } from "./bounded-files.ts";
 import type { MlpDenoiser } from "./mlp-denoiser.ts";
-import { mlpClassName, mlpFromFiles, mlpToFiles } from "./mlp-files.ts";
+import { checkMlpTensors, mlpClassName, mlpFromFiles, mlpToFiles } from "./mlp-files.ts";
 import type { UnetDenoiser } from "./unet-denoiser.ts";
-import { loadUnetDenoiser, readJson, saveUnetDenoiser } from "./unet-folder.ts";
+import { loadUnetDenoiser, saveUnetDenoiser } from "./unet-folder.ts";
 
 const isUnet = (model: UnetDenoiser | MlpDenoiser): model is UnetDenoiser => "parametrisation" in model;
 
@@ -29,6 +30,7 @@ export async function loadDenoiser(
   const path = join(folder, "config.json");
   const flat = (await stat(path).catch(() => undefined))?.isFile() ? await readJson(path) : {};
   if (flat._class_name !== mlpClassName) return loadUnetDenoiser(folder, options);
-  const weights = new Uint8Array(await readFile(join(folder, "model.safetensors")));
+  const file = join(folder, "model.safetensors");
+  const weights = await readWeights(file, (tensors) => checkMlpTensors(flat, tensors));
   return mlpFromFiles({ config: flat, weights }, options);
 }

@@ -3,6 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { todaysName, todaysShape } from "./diffusers-names.ts";
 import { parametrisationFromDiffusers } from "./diffusers-scheduler.ts";
 import { encodeWeights } from "./encode-weights.ts";
+import { checkParameters, type InitialParameter } from "./initialise.ts";
 import { type UnetDenoiser, unetDenoiser } from "./unet-denoiser.ts";
 import { diffusersConfig, unet2dConfigFromDiffusers } from "./unet2d-diffusers-config.ts";
 import { unet2dParameters } from "./unet2d-parameters.ts";
@@ -20,6 +21,29 @@ export interface DiffusersUnetFiles {
 /** A Fourier embedding's frequencies are in the file under two names. */
 const isSuperfluous = (name: string): boolean => name === "time_proj.W";
 
+/** Tensors of a file as the network has them: by today's names and shapes, without what is there twice. */
+function inTodaysNames(
+  tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  expected: ReadonlyMap<string, InitialParameter>,
+): Map<string, { file: string; shape: number[] }> {
+  const found = new Map<string, { file: string; shape: number[] }>();
+  for (const [file, { shape }] of tensors) {
+    if (isSuperfluous(file)) continue;
+    const name = todaysName(file);
+    found.set(name, { file, shape: todaysShape(name, shape, expected.get(name)?.shape) });
+  }
+  return found;
+}
+
+/** Whether tensors of a file are those of its configuration. @throws as unetFromDiffusers does */
+export function checkUnetTensors(
+  config: Record<string, unknown>,
+  tensors: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+): void {
+  const expected = unet2dParameters(unet2dConfigFromDiffusers(config));
+  checkParameters("unet2d", inTodaysNames(tensors, expected), expected);
+}
+
 /**
  * A published teacher as a denoiser, from its files in memory.
  *
@@ -30,23 +54,16 @@ export function unetFromDiffusers(files: DiffusersUnetFiles, { trainable = false
   const config = unet2dConfigFromDiffusers(files.config);
   const parametrisation = parametrisationFromDiffusers(files.scheduler);
   const parsed = parseSafetensors(files.weights, "diffusion_pytorch_model.safetensors");
-  const expected = unet2dParameters(config);
   const parameters = new Map<string, tf.Tensor>();
   try {
-    for (const [name, { shape }] of parsed.tensors) {
-      if (isSuperfluous(name)) continue;
-      const today = todaysName(name);
+    for (const [name, { file, shape }] of inTodaysNames(parsed.tensors, unet2dParameters(config)))
       parameters.set(
-        today,
+        name,
         tf.tidy(() => {
-          const tensor = tf.tensor(
-            parsed.readFloat32(name),
-            todaysShape(today, shape, expected.get(today)?.shape),
-          );
+          const tensor = tf.tensor(parsed.readFloat32(file), shape);
           return trainable ? tf.variable(tensor) : tensor;
         }),
       );
-    }
     return unetDenoiser(parameters, config, parametrisation);
   } catch (error) {
     for (const tensor of parameters.values()) tensor.dispose();

@@ -37,7 +37,7 @@ export function initialise(
 /** @throws Error naming a parameter that is missing, superfluous or of another shape */
 export function checkParameters(
   what: string,
-  parameters: ReadonlyMap<string, tf.Tensor>,
+  parameters: ReadonlyMap<string, { readonly shape: readonly number[] }>,
   expected: ReadonlyMap<string, InitialParameter>,
 ): void {
   for (const [name, { shape }] of expected) {

@@ -116,13 +116,21 @@ function checkSizes({ dimensions, hidden, layers, labels }: MlpSizes): void {
     throw new RangeError(`mlpDenoiser: ${labels} labels.`);
 }
 
+/** @throws RangeError on sizes; Error naming a parameter that is missing, superfluous or of another shape */
+export function checkMlpParameters(
+  parameters: ReadonlyMap<string, { readonly shape: readonly number[] }>,
+  sizes: MlpSizes,
+): void {
+  checkSizes(sizes);
+  checkParameters("mlpDenoiser", parameters, parametersOf(sizes));
+}
+
 /**
  * A multilayer perceptron with given parameters as a denoiser.
  *
  * @throws RangeError on sizes; Error naming a parameter that is missing, superfluous or of another shape
  */
 export function mlpDenoiser(parameters: ReadonlyMap<string, tf.Tensor>, sizes: MlpSizes): MlpDenoiser {
-  checkSizes(sizes);
-  checkParameters("mlpDenoiser", parameters, parametersOf(sizes));
+  checkMlpParameters(parameters, sizes);
   return make(parameters, sizes);
 }

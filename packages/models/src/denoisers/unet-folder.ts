@@ -1,9 +1,8 @@
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type DiffusersUnetFiles, unetFromDiffusers, unetToDiffusers } from "./diffusers-unet.ts";
+import { readJson, readWeights } from "./bounded-files.ts";
+import { checkUnetTensors, unetFromDiffusers, unetToDiffusers } from "./diffusers-unet.ts";
 import type { UnetDenoiser } from "./unet-denoiser.ts";
-
-const largestJson = 1 << 20;
 
 async function firstOf(folder: string, candidates: string[]): Promise<string> {
   for (const name of candidates) {
@@ -11,22 +10,6 @@ async function firstOf(folder: string, candidates: string[]): Promise<string> {
     if ((await stat(path).catch(() => undefined))?.isFile()) return path;
   }
   throw new Error(`${folder} holds no ${candidates.join(" or ")}.`);
-}
-
-/** @throws Error where there is no JSON object */
-export async function readJson(path: string): Promise<Record<string, unknown>> {
-  const text = await readFile(path, "utf8");
-  if (text.length > largestJson)
-    throw new Error(`${path} has ${text.length} characters; no configuration is that long.`);
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${path} is no JSON: ${(error as Error).message}`);
-  }
-  if (typeof json !== "object" || json === null || Array.isArray(json))
-    throw new Error(`${path} holds no JSON object.`);
-  return json as Record<string, unknown>;
 }
 
 /**
@@ -41,15 +24,19 @@ export async function loadUnetDenoiser(
 ): Promise<UnetDenoiser> {
   const weights = "diffusion_pytorch_model.safetensors";
   // One after the other, so that of several missing files the same one is named each time.
-  const config = await firstOf(folder, ["unet/config.json", "config.json"]);
-  const scheduler = await firstOf(folder, ["scheduler/scheduler_config.json", "scheduler_config.json"]);
-  const file = await firstOf(folder, [`unet/${weights}`, weights]);
-  const files: DiffusersUnetFiles = {
-    config: await readJson(config),
-    scheduler: await readJson(scheduler),
-    weights: new Uint8Array(await readFile(file)),
-  };
-  return unetFromDiffusers(files, options);
+  const configFile = await firstOf(folder, ["unet/config.json", "config.json"]);
+  const schedulerFile = await firstOf(folder, ["scheduler/scheduler_config.json", "scheduler_config.json"]);
+  const weightsFile = await firstOf(folder, [`unet/${weights}`, weights]);
+  const config = await readJson(configFile);
+  const scheduler = await readJson(schedulerFile);
+  return unetFromDiffusers(
+    {
+      config,
+      scheduler,
+      weights: await readWeights(weightsFile, (tensors) => checkUnetTensors(config, tensors)),
+    },
+    options,
+  );
 }
 
 /** Writes a U-Net as a diffusers pipeline folder: unet/, scheduler/ and model_index.json. */
