@@ -43,6 +43,14 @@ CASES = {
              attention_head_dim=None, downsample_padding=0, flip_sin_to_cos=False, freq_shift=1),
         DDPMScheduler(num_train_timesteps=1000, beta_schedule="linear", prediction_type="epsilon"),
     ),
+    # OpenAI's ADM in small: residual blocks halve and double, attention's own norm in the middle, labels.
+    "adm": (
+        dict(sample_size=8, in_channels=3, out_channels=3, block_out_channels=(4, 8, 8), layers_per_block=1, num_class_embeds=5,
+             down_block_types=("ResnetDownsampleBlock2D", "AttnDownBlock2D", "AttnDownBlock2D"),
+             up_block_types=("AttnUpBlock2D", "AttnUpBlock2D", "ResnetUpsampleBlock2D"), downsample_type="resnet", upsample_type="resnet",
+             norm_num_groups=2, attn_norm_num_groups=4, attention_head_dim=4, resnet_time_scale_shift="scale_shift"),
+        EDMEulerScheduler(sigma_data=0.5, prediction_type="epsilon"),
+    ),
 }
 
 # What a config.json of diffusers 0.0.4 has, and how its attention was called.

@@ -43,39 +43,48 @@ function train(model: DenoiserModel, clean: tf.Tensor, steps: number, labels?: t
 }
 
 describe("the U-Net trains on wasm", () => {
-  it("every parameter's gradient is the cpu backend's", async () => {
-    const options = { blockChannels: [8, 8], normGroups: 4, headSize: 4, labels: 3, seed: 1 };
-    const gradientsOn = async (backend: string) => {
-      await tf.setBackend(backend);
-      const model = createUnetDenoiser(options);
-      // Past the start, where most of the net is shut off by its small last layers.
-      for (const [name, variable] of model.parameters) {
-        const noise = draw(name, variable.shape);
-        variable.assign(tf.add(variable, tf.mul(0.1, noise)));
+  it.each([false, true])(
+    "every parameter's gradient is the cpu backend's, residual resampling %s",
+    async (residual) => {
+      const options = {
+        ...{ blockChannels: [8, 8], normGroups: 4, headSize: 4, labels: 3, seed: 1 },
+        residualResampling: residual,
+      };
+      const gradientsOn = async (backend: string) => {
+        await tf.setBackend(backend);
+        const model = createUnetDenoiser(options);
+        // Past the start, where most of the net is shut off by its small last layers.
+        for (const [name, variable] of model.parameters) {
+          const noise = draw(name, variable.shape);
+          variable.assign(tf.add(variable, tf.mul(0.1, noise)));
+        }
+        const { gradients } = valueAndGradients(() => {
+          const out = model.denoise(
+            draw("x", [2, 4, 4, 1]),
+            tf.tensor1d([0.3, 4]),
+            tf.tensor1d([2, -1], "int32"),
+          );
+          return tf.sum(tf.mul(out, draw("up", out.shape))) as tf.Scalar;
+        }, model.parameters);
+        return new Map([...gradients].map(([name, g]) => [name, Array.from(g.dataSync())]));
+      };
+      const [exact, found] = [await gradientsOn("cpu"), await gradientsOn("wasm")];
+      await tf.setBackend("wasm");
+      expect(found.size).toBe(exact.size);
+      expect(found.size).toBeGreaterThan(90);
+      for (const [name, gradient] of exact) {
+        const size = Math.max(...gradient.map(Math.abs));
+        try {
+          assertAllClose(found.get(name)!, gradient, {
+            absolute: 2e-4 * Math.max(size, 0.1),
+            relative: 1e-3,
+          });
+        } catch (error) {
+          throw new Error(`${name}: ${(error as Error).message}`);
+        }
       }
-      const { gradients } = valueAndGradients(() => {
-        const out = model.denoise(
-          draw("x", [2, 4, 4, 1]),
-          tf.tensor1d([0.3, 4]),
-          tf.tensor1d([2, -1], "int32"),
-        );
-        return tf.sum(tf.mul(out, draw("up", out.shape))) as tf.Scalar;
-      }, model.parameters);
-      return new Map([...gradients].map(([name, g]) => [name, Array.from(g.dataSync())]));
-    };
-    const [exact, found] = [await gradientsOn("cpu"), await gradientsOn("wasm")];
-    await tf.setBackend("wasm");
-    expect(found.size).toBe(exact.size);
-    expect(found.size).toBeGreaterThan(90);
-    for (const [name, gradient] of exact) {
-      const size = Math.max(...gradient.map(Math.abs));
-      try {
-        assertAllClose(found.get(name)!, gradient, { absolute: 2e-4 * Math.max(size, 0.1), relative: 1e-3 });
-      } catch (error) {
-        throw new Error(`${name}: ${(error as Error).message}`);
-      }
-    }
-  });
+    },
+  );
   it("learns, and its copy stays as it was", async () => {
     const model = createUnetDenoiser({ blockChannels: [8, 16], normGroups: 4, headSize: 8, seed: 2 });
     const copy = model.copy();

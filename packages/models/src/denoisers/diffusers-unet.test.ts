@@ -33,7 +33,7 @@ const draw = (label: string, shape: number[]) =>
 const fill = (n: number, value: number) => tf.fill([n], value) as tf.Tensor1D;
 
 describe("diffusers' UNet2DModel folders", () => {
-  it.each(["plain", "scaled", "edm", "ddpm"])(
+  it.each(["plain", "scaled", "edm", "ddpm", "adm"])(
     "%s: the network and D(x; σ) are PyTorch's to 1e-4",
     async (name) => {
       const expected = JSON.parse(await readFile(join(golden(name), "expected.json"), "utf8"));
@@ -77,29 +77,59 @@ describe("diffusers' UNet2DModel folders", () => {
     expect(() => discreteSchedule([0.5, 0.6], "epsilon")).toThrow(/step 1/);
   });
 
-  it("google/ddpm-cifar10-32's configuration is a net of 35.7 million parameters, and is written as it was read", () => {
-    const published = {
-      ...{
-        _class_name: "UNet2DModel",
-        _diffusers_version: "0.0.4",
-        act_fn: "silu",
-        attention_head_dim: null,
+  // Parameters as UNet2DModel(**published) counts them.
+  it.each([
+    [
+      "google/ddpm-cifar10-32",
+      {
+        ...{
+          _class_name: "UNet2DModel",
+          _diffusers_version: "0.0.4",
+          act_fn: "silu",
+          attention_head_dim: null,
+        },
+        ...{ block_out_channels: [128, 256, 256, 256], center_input_sample: false, downsample_padding: 0 },
+        ...{ flip_sin_to_cos: false, freq_shift: 1, in_channels: 3, layers_per_block: 2, out_channels: 3 },
+        ...{ mid_block_scale_factor: 1, norm_eps: 1e-6, norm_num_groups: 32, sample_size: 32 },
+        down_block_types: ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"],
+        up_block_types: ["UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
+        time_embedding_type: "positional",
       },
-      ...{ block_out_channels: [128, 256, 256, 256], center_input_sample: false, downsample_padding: 0 },
-      ...{ flip_sin_to_cos: false, freq_shift: 1, in_channels: 3, layers_per_block: 2, out_channels: 3 },
-      ...{ mid_block_scale_factor: 1, norm_eps: 1e-6, norm_num_groups: 32, sample_size: 32 },
-      down_block_types: ["DownBlock2D", "AttnDownBlock2D", "DownBlock2D", "DownBlock2D"],
-      up_block_types: ["UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"],
-      time_embedding_type: "positional",
-    };
-    const config = unet2dConfigFromDiffusers(published);
-    const shapes = [...unet2dParameters(config).values()].map(({ shape }) => shape);
-    // As UNet2DModel(**published) counts them.
-    expect(shapes).toHaveLength(328);
-    expect(shapes.reduce((sum, shape) => sum + tf.util.sizeFromShape([...shape]), 0)).toBe(35_746_307);
-    expect(diffusersConfig(config).attention_head_dim).toBeNull();
-    expect(unet2dConfigFromDiffusers(diffusersConfig(config))).toEqual(config);
-  });
+      { tensors: 328, parameters: 35_746_307 },
+    ],
+    [
+      "ADM on ImageNet at 64 × 64, as diffusers' script converts it",
+      {
+        ...{
+          _class_name: "UNet2DModel",
+          sample_size: 64,
+          in_channels: 3,
+          out_channels: 3,
+          layers_per_block: 3,
+        },
+        ...{ num_class_embeds: 1000, block_out_channels: [192, 384, 576, 768], attention_head_dim: 64 },
+        down_block_types: ["ResnetDownsampleBlock2D", ...new Array(3).fill("AttnDownBlock2D")],
+        up_block_types: [...new Array(3).fill("AttnUpBlock2D"), "ResnetUpsampleBlock2D"],
+        ...{ resnet_time_scale_shift: "scale_shift", attn_norm_num_groups: 32 },
+        ...{ upsample_type: "resnet", downsample_type: "resnet" },
+      },
+      { tensors: 629, parameters: 295_899_267 },
+    ],
+  ])(
+    "%s: its configuration has as many parameters, and is written as it was read",
+    (_, published, counts) => {
+      const config = unet2dConfigFromDiffusers(published);
+      const shapes = [...unet2dParameters(config).values()].map(({ shape }) =>
+        tf.util.sizeFromShape([...shape]),
+      );
+      expect({ tensors: shapes.length, parameters: shapes.reduce((a, b) => a + b, 0) }).toEqual(counts);
+      const written = diffusersConfig(config);
+      for (const [field, value] of Object.entries(published))
+        if (!field.startsWith("_") && !/block_types/.test(field))
+          expect(written[field], field).toEqual(value);
+      expect(unet2dConfigFromDiffusers(written)).toEqual(config);
+    },
+  );
 
   it("a wrong file names the parameter, and a missing file itself", async () => {
     const model = createUnetDenoiser({ blockChannels: [8, 8], normGroups: 4, headSize: 8 });

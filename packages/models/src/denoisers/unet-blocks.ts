@@ -63,6 +63,13 @@ export const embedLevel = (
   return embedWaves(s, sinusoidalEmbedding(level, blockChannels[0]!, { flip, frequencyShift }));
 };
 
+/** Half the height and width: the mean of four pixels. Its gradient is that of kernels which every backend has. */
+const average2x = (x: tf.Tensor): tf.Tensor =>
+  tf.customGrad((given) => ({
+    value: tf.avgPool(given as tf.Tensor4D, 2, 2, "valid"),
+    gradFunc: (dy: tf.Tensor) => tf.mul(0.25, upsample2x(dy)),
+  }))(x);
+
 /** Half the height and width, by a convolution of stride 2. */
 export function downsample(s: Scope, x: tf.Tensor, padding: number): tf.Tensor {
   const conv = s.under("downsamplers.0.conv");
@@ -85,11 +92,20 @@ export const outward = (s: Scope, x: tf.Tensor): tf.Tensor =>
  * Two convolutions beside a shortcut, with the noise embedding between them where there is one.
  *
  * @param embedded after its activation, [batch, size]
- * @param scale what the sum is divided by
+ * @param options.scale what the sum is divided by; default 1
+ * @param options.resample halves or doubles height and width, before the first convolution and in the shortcut
  */
-export function residual(s: Scope, x: tf.Tensor, embedded?: tf.Tensor, scale = 1): tf.Tensor {
+export function residual(
+  s: Scope,
+  x: tf.Tensor,
+  embedded?: tf.Tensor,
+  { scale = 1, resample }: { scale?: number; resample?: "half" | "double" } = {},
+): tf.Tensor {
   return tf.tidy(() => {
-    const first = convolve(s.under("conv1"), activate(normalise(s.under("norm1"), x), "silu"));
+    const resampled = (h: tf.Tensor) =>
+      resample === undefined ? h : resample === "half" ? average2x(h) : upsample2x(h);
+    const active = resampled(activate(normalise(s.under("norm1"), x), "silu"));
+    const first = convolve(s.under("conv1"), active);
     const [batch, , , channels] = first.shape as [number, number, number, number];
     const perChannel = (values: tf.Tensor) => tf.reshape(values, [batch, 1, 1, channels]);
     let h: tf.Tensor;
@@ -103,7 +119,8 @@ export function residual(s: Scope, x: tf.Tensor, embedded?: tf.Tensor, scale = 1
       } else h = normalise(s.under("norm2"), tf.add(first, perChannel(told)));
     }
     const second = convolve(s.under("conv2"), activate(h, "silu"));
-    const shortcut = s.has("conv_shortcut.weight") ? convolve(s.under("conv_shortcut"), x, 0) : x;
+    const past = resampled(x);
+    const shortcut = s.has("conv_shortcut.weight") ? convolve(s.under("conv_shortcut"), past, 0) : past;
     const sum = tf.add(shortcut, second);
     return scale === 1 ? sum : tf.div(sum, scale);
   });

@@ -11,7 +11,7 @@ export function descentParameters(
   embedded: number,
   attention: AddAttention,
 ): number[] {
-  const { blockChannels, layersPerBlock, inChannels } = config;
+  const { blockChannels, layersPerBlock, inChannels, downResidual } = config;
   const width = blockChannels[0]!;
   affine("conv_in", [width, inChannels, 3, 3]);
   const skips = [width];
@@ -25,7 +25,8 @@ export function descentParameters(
       skips.push(to);
     }
     if (level === blockChannels.length - 1) return;
-    affine(`${name}.downsamplers.0.conv`, [to, to, 3, 3]);
+    if (downResidual?.[level]) residual(`${name}.downsamplers.0`, to, to, embedded);
+    else affine(`${name}.downsamplers.0.conv`, [to, to, 3, 3]);
     skips.push(to);
   });
   middleParameters(residual, channels, embedded, attention);
@@ -52,7 +53,7 @@ export function ascentParameters(
   embedded: number,
   attention: AddAttention,
 ): void {
-  const { blockChannels, layersPerBlock, outChannels } = config;
+  const { blockChannels, layersPerBlock, outChannels, upResidual } = config;
   let channels = blockChannels.at(-1)!;
   [...blockChannels].reverse().forEach((to, level) => {
     const name = `up_blocks.${level}`;
@@ -61,7 +62,9 @@ export function ascentParameters(
       attention(`${name}.attentions.${i}`, to, "up", level);
       channels = to;
     }
-    if (level < blockChannels.length - 1) affine(`${name}.upsamplers.0.conv`, [to, to, 3, 3]);
+    if (level === blockChannels.length - 1) return;
+    if (upResidual?.[level]) residual(`${name}.upsamplers.0`, to, to, embedded);
+    else affine(`${name}.upsamplers.0.conv`, [to, to, 3, 3]);
   });
   norm("conv_norm_out", channels);
   affine("conv_out", [outChannels, channels, 3, 3], { gain: 1e-3 });

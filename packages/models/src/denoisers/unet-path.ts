@@ -20,6 +20,9 @@ export interface PathConfig extends BlockConfig {
   blockChannels: readonly number[];
   layersPerBlock: number;
   downsamplePadding: number;
+  /** Levels that are left by a residual block, which halves or doubles the sides on its way, not by a convolution; by level as they come, down and up. Default none. */
+  downResidual?: readonly boolean[];
+  upResidual?: readonly boolean[];
   /** What the middle's sums are divided by. */
   midScale: number;
 }
@@ -52,7 +55,7 @@ export function descend<C extends PathConfig>(
   embedded: tf.Tensor | undefined,
   attend: Attend<C>,
 ): Descent {
-  const { blockChannels, layersPerBlock, downsamplePadding } = s.config;
+  const { blockChannels, layersPerBlock, downsamplePadding, downResidual } = s.config;
   let h = convolve(s.under("conv_in"), x);
   const skips = [h];
   const features: tf.Tensor[] = [];
@@ -65,7 +68,9 @@ export function descend<C extends PathConfig>(
     }
     features.push(h);
     if (level === blockChannels.length - 1) return;
-    h = downsample(block, h, downsamplePadding);
+    h = downResidual?.[level]
+      ? residual(block.under("downsamplers.0"), h, embedded, { resample: "half" })
+      : downsample(block, h, downsamplePadding);
     skips.push(h);
   });
   const middle = throughMiddle(s, h, embedded, attend);
@@ -80,9 +85,9 @@ export function throughMiddle<C extends PathConfig>(
   attend: Attend<C>,
 ): tf.Tensor {
   const mid = s.under("mid_block");
-  const before = residual(mid.under("resnets.0"), h, embedded, s.config.midScale);
+  const before = residual(mid.under("resnets.0"), h, embedded, { scale: s.config.midScale });
   const attended = attend(mid.under("attentions.0"), before, "middle", 0);
-  return residual(mid.under("resnets.1"), attended, embedded, s.config.midScale);
+  return residual(mid.under("resnets.1"), attended, embedded, { scale: s.config.midScale });
 }
 
 /**
@@ -97,7 +102,7 @@ export function ascend<C extends PathConfig>(
   embedded: tf.Tensor | undefined,
   attend: Attend<C>,
 ): tf.Tensor {
-  const { blockChannels, layersPerBlock } = s.config;
+  const { blockChannels, layersPerBlock, upResidual } = s.config;
   let h = middle;
   blockChannels.forEach((_, level) => {
     const block = s.under(`up_blocks.${level}`);
@@ -110,7 +115,10 @@ export function ascend<C extends PathConfig>(
         level,
       );
     }
-    if (level < blockChannels.length - 1) h = upsample(block, h);
+    if (level === blockChannels.length - 1) return;
+    h = upResidual?.[level]
+      ? residual(block.under("upsamplers.0"), h, embedded, { resample: "double" })
+      : upsample(block, h);
   });
   return outward(s, h);
 }

@@ -10,6 +10,9 @@ export interface Unet2dConfig {
   downAttention: readonly boolean[];
   /** By level from the lowest resolution up, as in the files. */
   upAttention: readonly boolean[];
+  /** Which levels are left by a residual block that resamples (ADM, https://arxiv.org/abs/2105.05233), not by a convolution; in the same orders. */
+  downResidual: readonly boolean[];
+  upResidual: readonly boolean[];
   layersPerBlock: number;
   normGroups: number;
   normEpsilon: number;
@@ -41,6 +44,8 @@ export interface Unet2dOptions {
   layersPerBlock?: number;
   /** Default 1. The levels that attend, counted from the lowest resolution up. */
   attentionLevels?: number;
+  /** Whether levels are left by residual blocks that resample, as ADM's are; default false: by convolutions. */
+  residualResampling?: boolean;
   normGroups?: number;
   /** Channels of an attention head, default 32; null for one head as wide as its level. */
   headSize?: number | null;
@@ -53,12 +58,17 @@ export function unet2dConfig(options: Unet2dOptions = {}): Unet2dConfig {
   const { channels = 1, blockChannels = [32, 64, 64], attentionLevels = 1 } = options;
   const levels = blockChannels.length;
   const attends = blockChannels.map((_, level) => level >= levels - attentionLevels);
+  const resampling = blockChannels.map(
+    (_, level) => options.residualResampling === true && level < levels - 1,
+  );
   const config: Unet2dConfig = {
     inChannels: channels,
     outChannels: channels,
     blockChannels,
     downAttention: attends,
     upAttention: [...attends].reverse(),
+    downResidual: resampling,
+    upResidual: resampling,
     layersPerBlock: options.layersPerBlock ?? 1,
     normGroups: options.normGroups ?? 8,
     normEpsilon: 1e-5,
@@ -99,10 +109,9 @@ export function checkUnet2dConfig(config: Unet2dConfig): void {
     if (!countable(channels) || channels % normGroups !== 0)
       fail(`level ${level} has ${channels} channels, which do not split into ${normGroups} groups`);
   });
-  if (config.downAttention.length !== levels || config.upAttention.length !== levels)
-    fail(
-      `${levels} levels, but ${config.downAttention.length} blocks down and ${config.upAttention.length} up`,
-    );
+  const { downAttention, upAttention, downResidual, upResidual } = config;
+  if ([downAttention, upAttention, downResidual, upResidual].some(({ length }) => length !== levels))
+    fail(`${levels} levels, but ${downAttention.length} blocks down and ${upAttention.length} up`);
   const attending = [
     ...blockChannels.filter((_, i) => config.downAttention[i]),
     ...blockChannels.filter((_, i) => config.upAttention[levels - 1 - i]),
