@@ -20,6 +20,7 @@ export {
 export { datasetFingerprint, splitByPrompt } from "./split.ts";
 export { type ScoredGroup, type SynthesisOptions, synthesisePreferences } from "./synthesise.ts";
 export { holdOut } from "./tasks/hold-out.ts";
+export { perAnswer } from "./tasks/record.ts";
 export type { Task, TaskItem, TaskMetric } from "./tasks/task.ts";
 export { scoreOfText, type TaskText, type TextForm, taskText } from "./tasks/task-text.ts";
 export { task, tasks } from "./tasks/tasks.ts";

@@ -11,6 +11,8 @@ interface Description {
   columns?: readonly string[];
 }
 
+const labelNames = ["label", "gold_label", "is_duplicate", "Quality"] as const;
+
 const sentences = (item: TaskItem): [string] | [string, string] =>
   item.fields.map(([, value]) => value) as [string, string];
 
@@ -22,6 +24,7 @@ function classification({ name, labels, metrics, texts, columns }: Description):
     labels,
     metrics,
     ...(columns && { columns }),
+    labelNames,
     sentences,
     items(row: Row) {
       const { label, gold_label, is_duplicate, Quality } = row.fields;
@@ -74,6 +77,7 @@ export const glue: readonly Task[] = [
     kind: "regression",
     labels: [],
     metrics: ["pearson", "spearman"],
+    labelNames: ["score", "label"],
     sentences,
     items: (row) => [
       {

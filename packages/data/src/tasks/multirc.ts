@@ -41,6 +41,9 @@ function nested(row: Row): TaskItem[] {
   });
 }
 
+/** What T5's prompts leave of the passages' markup. */
+const withoutMarkup = (written: string): string => written.replaceAll("<br>", " ").replaceAll(/<\/?b>/g, "");
+
 /** MultiRC: whether an answer is right; any number of a question's can be. */
 export const multiRc: Task = {
   name: "multirc",
@@ -48,6 +51,8 @@ export const multiRc: Task = {
   kind: "classification",
   labels: truth,
   metrics: ["answer-f1", "exact-match"],
+  labelNames: ["label"],
+  prompted: ({ fields }) => fields.map(([name, written]) => [name, withoutMarkup(written)] as const),
   sentences: ({ fields: [question, answer, paragraph] }) => [paragraph![1], `${question![1]} ${answer![1]}`],
   items(row) {
     if (row.fields.passage !== undefined) return nested(row);

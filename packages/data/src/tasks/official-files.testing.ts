@@ -112,7 +112,7 @@ export const official: [name: string, file: string, text: string, want: unknown[
       },
       qas: [{ query: "@placeholder was met", idx: 4, answers: [{ start: 8, end: 10, text: "Bob" }] }],
     }),
-    [[["Ann met Bob.. They spoke", "Ann was met"], 1]],
+    [[["Ann met Bob. They spoke", "Ann was met"], 1]],
   ],
   [
     "superglue-rte",

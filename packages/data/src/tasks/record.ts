@@ -25,7 +25,7 @@ function item(
     answers,
   }: { passage: string; query: string; entities: string[]; answers: string[] },
 ): TaskItem {
-  const choices = [...new Set(entities)];
+  const choices = [...new Set(entities)].sort();
   if (choices.length === 0) throw new DataError(`${row.source}: there is no entity to choose from.`);
   if (!query.includes(placeholder)) throw new DataError(`${row.source}: the query has no ${placeholder}.`);
   const label = choices.findIndex((choice) => answers.includes(choice));
@@ -34,8 +34,8 @@ function item(
     fields: [
       ["query", query],
       ["entities", choices.join(", ")],
-      // Highlights follow the passage, each after this mark.
-      ["passage", passage.replaceAll("\n@highlight\n", ". ")],
+      // Highlights follow the passage, each after this mark; what ends without a stop is given one, as T5's prompts do.
+      ["passage", passage.replaceAll(/([.?!"'])\n@highlight\n/g, "$1 ").replaceAll("\n@highlight\n", ". ")],
     ],
     choices,
     ...(answers.length > 0 && { answers }),
@@ -63,6 +63,14 @@ function nested(row: Row): TaskItem[] {
   });
 }
 
+/** An item for each right answer that can be chosen, as a model that writes its answer learns them all; others as they are. */
+export function perAnswer(item: TaskItem): TaskItem[] {
+  const { choices, answers } = item;
+  if (!choices || !answers) return [item];
+  const right = choices.flatMap((choice, label) => (answers.includes(choice) ? [{ ...item, label }] : []));
+  return right.length > 0 ? right : [item];
+}
+
 /** ReCoRD: which entity of the passage fills the query's gap; several spellings can be right. */
 export const reCord: Task = {
   name: "record",
@@ -70,6 +78,8 @@ export const reCord: Task = {
   kind: "choice",
   labels: [],
   metrics: ["text-f1", "text-exact-match"],
+  labelNames: ["answers"],
+  prompted: ({ fields }) => fields,
   sentences: ({ fields, choices }, choice = 0) => [
     fields[2]![1],
     fields[0]![1].replaceAll(placeholder, choices![choice]!),

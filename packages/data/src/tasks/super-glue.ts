@@ -1,5 +1,6 @@
 import { DataError, type Row } from "../row.ts";
 import { classOf, idOf, labelled, record, string, text } from "./fields.ts";
+import { markedText } from "./marked-text.ts";
 import { multiRc } from "./multirc.ts";
 import { reCord } from "./record.ts";
 import type { Task, TaskItem } from "./task.ts";
@@ -7,11 +8,11 @@ import type { Task, TaskItem } from "./task.ts";
 const truth = ["False", "True"] as const;
 const texts = (item: TaskItem): [string, string] => item.fields.map(([, value]) => value) as [string, string];
 
-/** The two texts of a question of true or false. */
+/** A question of true or false; its two texts are the fields but where others are given. */
 function boolean(
   name: string,
   fields: (row: Row) => TaskItem["fields"],
-  sentences: Task["sentences"] = texts,
+  { sentences = texts, prompted }: Partial<Pick<Task, "sentences" | "prompted">> = {},
 ): Task {
   return {
     name,
@@ -19,7 +20,9 @@ function boolean(
     kind: "classification",
     labels: truth,
     metrics: ["accuracy"],
+    labelNames: ["label"],
     sentences,
+    ...(prompted && { prompted }),
     items: (row) => [
       {
         id: idOf(row),
@@ -39,6 +42,7 @@ const cb: Task = {
   kind: "classification",
   labels: ["entailment", "contradiction", "neutral"],
   metrics: ["macro-f1", "accuracy"],
+  labelNames: ["label"],
   sentences: texts,
   items(row) {
     const fields = [
@@ -57,6 +61,7 @@ const copa: Task = {
   kind: "choice",
   labels: ["choice1", "choice2"],
   metrics: ["accuracy"],
+  labelNames: ["label"],
   sentences: (item, choice = 0) => [
     value(item, "premise"),
     `${value(item, "question") === "cause" ? "because" : "so"} ${item.choices![choice]!}`,
@@ -87,17 +92,23 @@ const wsc = boolean(
       ["pronoun", string(row, target.span2_text, "span2_text")],
       ["noun", string(row, target.span1_text, "span1_text")],
       ["text", text(row, "text")],
+      ["marked", markedText(row, target)],
     ];
   },
-  (item) => [value(item, "text"), `${value(item, "pronoun")} is ${value(item, "noun")}`],
+  {
+    sentences: (item) => [value(item, "text"), `${value(item, "pronoun")} is ${value(item, "noun")}`],
+    prompted: (item) => [["text", value(item, "marked")]],
+  },
 );
 
 const superRte: Task = {
   name: "superglue-rte",
+  promptName: "rte",
   suite: "superglue",
   kind: "classification",
   labels: ["entailment", "not_entailment"],
   metrics: ["accuracy"],
+  labelNames: ["label"],
   sentences: texts,
   items: (row) => cb.items.call(superRte, row),
 };
@@ -120,10 +131,13 @@ export const superGlue: readonly Task[] = [
       ["sentence2", text(row, "sentence2")],
       ["word", text(row, "word")],
     ],
-    (item) => [
-      `${value(item, "word")}: ${value(item, "sentence1")}`,
-      `${value(item, "word")}: ${value(item, "sentence2")}`,
-    ],
+    {
+      sentences: (item) => [
+        `${value(item, "word")}: ${value(item, "sentence1")}`,
+        `${value(item, "word")}: ${value(item, "sentence2")}`,
+      ],
+      prompted: ({ fields }) => fields,
+    },
   ),
   wsc,
 ];

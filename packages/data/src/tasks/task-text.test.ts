@@ -23,7 +23,7 @@ describe("text-to-text", () => {
     for (const [name, file, text] of official)
       for (const item of await readTask(task(name), await folder({ [file]: text }), "train")) {
         const { prompt, candidates, completion } = taskText(task(name), item, "encoder-decoder");
-        expect(prompt.startsWith(`${name} `)).toBe(true);
+        expect(prompt.startsWith(`${task(name).promptName ?? name} `)).toBe(true);
         if (candidates) expect(candidates).toContain(completion);
         else expect(scoreOfText(completion!)).toBeCloseTo(item.label!, 1);
       }

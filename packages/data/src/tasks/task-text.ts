@@ -12,18 +12,33 @@ export interface TaskText {
   completion?: string;
 }
 
-/** Scores as text, in steps of .2 as T5 writes STS-B (arXiv 1910.10683). */
-const scoreText = (score: number): string => (Math.round(score * 5) / 5).toFixed(1);
+/** The nearest whole number, of two the even one, as TensorFlow rounds. */
+function roundToEven(x: number): number {
+  const below = Math.floor(x);
+  const above = x - below;
+  if (above === 0.5) return below % 2 === 0 ? below : below + 1;
+  return above < 0.5 ? below : below + 1;
+}
+
+/** Scores as text, in steps of .2 as T5 writes STS-B; in single precision, since that decides where two steps are as near. */
+const scoreText = (score: number): string =>
+  (roundToEven(Math.fround(Math.fround(score) * 5)) / 5).toFixed(1);
 
 const spaced = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
 
+const byName = ([a]: readonly [string, string], [b]: readonly [string, string]): number => (a < b ? -1 : 1);
+
 /**
- * A question in text-to-text form (arXiv 1910.10683, appendix D): the task's name, then each text after its name; for a decoder
- * `answer:` follows, and the answer begins with a space.
+ * A question in T5's text-to-text form (arXiv 1910.10683): the task's name, then each text after its name, sorted by name but where T5 has an
+ * order of its own (MultiRC, ReCoRD, WiC); whitespace is collapsed, as T5's tokeniser does. WSC and WNLI are in the form that is answered by
+ * their labels, WSC with the noun between `*` and the pronoun between `#`; T5's released models learnt to write WSC's noun instead. For a
+ * decoder `answer:` follows, and the answer begins with a space.
  */
 export function taskText(task: Task, item: TaskItem, form: TextForm): TaskText {
   const isDecoder = form === "decoder-only";
-  const question = [task.name, ...item.fields.map(([name, text]) => `${name}: ${spaced(text)}`)].join(" ");
+  const fields = task.prompted?.(item) ?? [...item.fields].sort(byName);
+  const texts = fields.map(([name, text]) => `${name}: ${spaced(text)}`);
+  const question = [task.promptName ?? task.name, ...texts].join(" ");
   const asAnswer = (text: string): string => (isDecoder ? ` ${text}` : text);
   const names = task.labels.length > 0 ? task.labels : item.choices;
   const right =

@@ -5,13 +5,13 @@ export interface TaskItem {
   id: string;
   /** What is judged together: MultiRC's question, to which several answers belong. */
   group?: string;
-  /** The texts of the question, named and in order as a text-to-text prompt writes them. */
+  /** The texts of the question by name. */
   fields: readonly (readonly [name: string, text: string])[];
   /** Index of the class or of the right choice, or the score of a regression; absent in unlabelled files. */
   label?: number;
   /** What can be chosen from: COPA's two sentences, ReCoRD's entities. */
   choices?: readonly string[];
-  /** Every right answer's text, where more than one can be right (ReCoRD). */
+  /** Every right answer's text, where more than one can be right (ReCoRD); none of them need be among the choices. */
   answers?: readonly string[];
   /** Where it came from, for messages. */
   source: string;
@@ -42,6 +42,12 @@ export interface Task {
   metrics: readonly TaskMetric[];
   /** Column names of files without a header. */
   columns?: readonly string[];
+  /** What files call the label. */
+  labelNames: readonly string[];
+  /** What text-to-text prompts call the task, where it is not its name. */
+  promptName?: string;
+  /** The texts as a text-to-text prompt has them, in order; the fields sorted by name when absent. */
+  prompted?(item: TaskItem): TaskItem["fields"];
   /** The questions of one row. @throws DataError naming file, line and field */
   items(row: Row): TaskItem[];
   /** One text, or two, for an encoder; of a choice, those of one candidate. */

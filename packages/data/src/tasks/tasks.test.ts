@@ -3,8 +3,8 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it, vi } from "vitest";
-import { task, tasks } from "../index.ts";
-import { readTask } from "../node/index.ts";
+import { perAnswer, task, tasks } from "../index.ts";
+import { readTask, type TaskPlace, type TaskSplit } from "../node/index.ts";
 import { folder, lines, official } from "./official-files.testing.ts";
 
 describe("official files", () => {
@@ -60,12 +60,16 @@ describe("official files", () => {
 
   it("reads Parquet copies as pyarrow writes them: int64 labels, lists, structs", async () => {
     const golden = (file: string) => fileURLToPath(new URL(`golden/${file}`, import.meta.url));
-    const mnli = await readTask(task("mnli"), golden("mnli-train.parquet"), "train");
+    const mnli = await readTask(task("mnli"), { files: { train: golden("mnli-train.parquet") } }, "train");
     expect(mnli.map(({ fields, label }) => [fields.map(([, text]) => text), label])).toEqual([
       [["A", "B"], 2],
       [["C", "D"], undefined],
     ]);
-    const record = await readTask(task("record"), golden("record-train.parquet"), "train");
+    const record = await readTask(
+      task("record"),
+      { files: { train: golden("record-train.parquet") } },
+      "train",
+    );
     expect(record[0]).toMatchObject({ id: "3/7", label: 1, choices: ["Ann", "Bob"], answers: ["Bob"] });
   });
 
@@ -77,13 +81,53 @@ describe("official files", () => {
       "dev_mismatched.tsv": row.replace("A", "mis"),
     });
     expect((await readTask(task("mnli"), place, "validation"))[0]!.fields[0]![1]).toBe("A");
-    expect(
-      (await readTask(task("mnli"), join(place, "dev_mismatched.tsv"), "validation"))[0]!.fields[0]![1],
-    ).toBe("mis");
+    const first = async (where: TaskPlace, split: TaskSplit) =>
+      (await readTask(task("mnli"), where, split))[0]!.fields[0]![1];
+    expect(await first(place, "validation_mismatched")).toBe("mis");
+    const named = { folder: place, files: { validation: join(place, "dev_mismatched.tsv") } };
+    expect(await first(named, "validation")).toBe("mis");
+    expect(await first(named, "train")).toBe("A");
     await expect(readTask(task("mnli"), place, "test")).rejects.toThrow(/no file for test.*dev_matched\.tsv/);
     await expect(readTask(task("mnli"), join(place, "absent"), "test")).rejects.toThrow(/no such folder/);
     const double = await folder({ "a-train.jsonl": "", "b-train.jsonl": "" });
-    await expect(readTask(task("cb"), double, "train")).rejects.toThrow(/2 files \(a-train/);
+    await expect(readTask(task("cb"), double, "train")).rejects.toThrow(
+      /2 files \(a-train.*name one: files: \{ train/,
+    );
+    await expect(readTask(task("mnli"), join(place, "train.tsv"), "train")).rejects.toThrow(
+      /train\.tsv is a file.*give the folder, or each split's own file: files/,
+    );
+    await expect(readTask(task("mnli"), { files: { train: double } }, "train")).rejects.toThrow(
+      /files\.train: .* is no file/,
+    );
+    await expect(readTask(task("mnli"), { files: {} }, "test")).rejects.toThrow(/give files\.test/);
+  });
+
+  it("names the file, the label and the columns where nothing has a label, and counts what is left out", async () => {
+    const place = await folder({
+      "train.tsv": "sentence\tlabel\ngood\t1\nbad\t\n",
+      "dev.tsv": "sentence\ttarget\ngood\t1\n",
+    });
+    const onUnlabelled = vi.fn();
+    const items = await readTask(task("sst2"), place, "train", { labelled: true, onUnlabelled });
+    expect(items).toHaveLength(1);
+    expect(onUnlabelled.mock.calls).toEqual([[1, join(place, "train.tsv")]]);
+    expect(await readTask(task("sst2"), place, "validation")).toHaveLength(1);
+    await expect(readTask(task("sst2"), place, "validation", { labelled: true })).rejects.toThrow(
+      /dev\.tsv: no row has a label of sst2, which files call label, or gold_label.*the rows have sentence, target/,
+    );
+  });
+
+  it("keeps a query of ReCoRD whose answer is none of the entities, since it is judged too", async () => {
+    const row = { passage: "Ann met Bob.", query: "@placeholder", entities: ["Ann", "Bob"] };
+    const place = await folder({
+      "val.jsonl": lines({ ...row, answers: ["Carl"] }, { ...row, answers: ["Bob", "Ann"] }, row),
+    });
+    const items = await readTask(task("record"), place, "validation", { labelled: true });
+    expect(items.map(({ label, answers }) => [label, answers])).toEqual([
+      [undefined, ["Carl"]],
+      [0, ["Bob", "Ann"]],
+    ]);
+    expect(items.flatMap(perAnswer).map(({ label }) => label)).toEqual([undefined, 0, 1]);
   });
 
   it("stops at what it can't read with line and reason, or passes it over", async () => {
