@@ -1,10 +1,9 @@
-import { open, readdir, stat } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { open } from "node:fs/promises";
+import { basename } from "node:path";
 import { DataError, type Row } from "../row.ts";
 import type { Task, TaskItem } from "../tasks/task.ts";
 import { readRows } from "./read-rows.ts";
-
-export type TaskSplit = "train" | "validation" | "test";
+import { type TaskPlace, type TaskSplit, taskFile } from "./task-files.ts";
 
 export interface ReadTaskOptions {
   /** Use only the first items. */
@@ -13,30 +12,13 @@ export interface ReadTaskOptions {
   onError?: "stop" | "skip";
   /** Hears of each row skipped. */
   onSkip?: (error: DataError) => void;
+  /** Leave out what there is no right answer to; a file of nothing else is refused. */
+  labelled?: boolean;
+  /** Hears how many items were left out so. */
+  onUnlabelled?: (count: number, file: string) => void;
 }
 
 const maxBytes = 1 << 29;
-
-/** What the suites, their copies and the Stanford files call each split; MNLI reports the matched one. */
-const spellings: Record<TaskSplit, RegExp> = {
-  train: /(^|[._-])train(?![a-z])/i,
-  validation: /(^|[._-])(dev|val|validation)(_matched)?(?![a-z_])/i,
-  test: /(^|[._-])test(_matched)?(?![a-z_])/i,
-};
-const endings = /(\.(tsv|jsonl|json|parquet)(\.gz)?|\.(train|dev|test))$/i;
-
-/** The file of a split in a task's folder. */
-async function fileOf(folder: string, split: TaskSplit): Promise<string> {
-  const found = await stat(folder).catch(() => undefined);
-  if (!found?.isDirectory()) throw new DataError(`${folder}: no such folder of a task.`);
-  const names = (await readdir(folder)).sort();
-  const fits = names.filter((name) => spellings[split].test(name) && endings.test(name));
-  if (fits.length === 1) return join(folder, fits[0]!);
-  throw new DataError(
-    `${folder}: ${fits.length === 0 ? "no file" : `${fits.length} files (${fits.slice(0, 4).join(", ")})`} for ${split}; ` +
-      `name a file. The folder holds ${names.slice(0, 12).join(", ") || "nothing"}.`,
-  );
-}
 
 async function textOf(file: string): Promise<string> {
   const handle = await open(file);
@@ -93,24 +75,24 @@ function* labelledLines(text: string, file: string, problem: (error: DataError) 
   }
 }
 
+/** Whether an item can be judged: its right answer need not be among its choices. */
+const isLabelled = ({ label, answers }: TaskItem): boolean => label !== undefined || answers !== undefined;
+
 /**
- * The items of a split: of a task's folder, or of one file. Reads the official TSV and JSONL files, their Parquet copies, and files
- * of `label sentence` lines.
+ * The items of a split. Reads the official TSV and JSONL files, their Parquet copies, and files of `label sentence` lines.
  *
- * @param place the folder, in which the split's file is found by its name, or the file itself
+ * @param place the folder, in which the split's file is found by its name, or files by name
  * @throws DataError with file, line and field
  */
 export async function readTask(
   task: Task,
-  place: string,
+  place: TaskPlace,
   split: TaskSplit,
-  { limit = Number.POSITIVE_INFINITY, onError = "stop", onSkip }: ReadTaskOptions = {},
+  options: ReadTaskOptions = {},
 ): Promise<TaskItem[]> {
-  const isFile = await stat(place).then(
-    (found) => found.isFile(),
-    () => false,
-  );
-  const file = isFile ? place : await fileOf(place, split);
+  const { limit = Number.POSITIVE_INFINITY, onError = "stop", onSkip } = options;
+  const { labelled = false, onUnlabelled } = options;
+  const file = await taskFile(place, split);
   const problem = (error: DataError): void => {
     if (onError === "stop") throw new DataError(`${error.message} onError: skip passes such rows over.`);
     onSkip?.(error);
@@ -121,15 +103,27 @@ export async function readTask(
     rows = labelledLines(await textOf(file), file, problem);
   else rows = await readRows(file, { onError, ...(onSkip && { onSkip }) });
   const items: TaskItem[] = [];
+  let unlabelled = 0;
+  let names: string[] = [];
   for (const row of rows) {
+    if (names.length === 0) names = Object.keys(row.fields);
     try {
-      items.push(...task.items(row));
+      for (const item of task.items(row)) {
+        if (!labelled || isLabelled(item)) items.push(item);
+        else unlabelled++;
+      }
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
       problem(error);
     }
-    if (items.length >= limit) return items.slice(0, limit);
+    if (items.length >= limit) break;
   }
+  if (items.length === 0 && unlabelled > 0)
+    throw new DataError(
+      `${file}: no row has a label of ${task.name}, which files call ${task.labelNames.join(", or ")}; ` +
+        `the rows have ${names.slice(0, 12).join(", ")}.`,
+    );
   if (items.length === 0) throw new DataError(`${file}: no item of ${task.name}.`);
-  return items;
+  if (unlabelled > 0) onUnlabelled?.(unlabelled, file);
+  return items.slice(0, limit);
 }
