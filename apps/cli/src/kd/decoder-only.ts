@@ -1,4 +1,12 @@
-import { DataError, scoreOfText, type Task, type TaskItem, taskText, tokeniseCandidates } from "@fdiv/data";
+import {
+  DataError,
+  perAnswer,
+  scoreOfText,
+  type Task,
+  type TaskItem,
+  taskText,
+  tokeniseCandidates,
+} from "@fdiv/data";
 import {
   type CausalLm,
   disposeModel,
@@ -64,7 +72,7 @@ export function decoderOnly(
     isRegression: false,
     description: `${name}: ${config.modelType}, ${config.layers} layers of ${config.hiddenSize}, ${countParameters(model.parameters)} parameters`,
     examples: (items) =>
-      items.map((item) => {
+      items.flatMap(perAnswer).map((item) => {
         const { prompt, completion } = textOf(item);
         if (completion === undefined) throw new DataError(`${item.source}: a training item needs a label.`);
         const ids = tokeniseCandidates(prompt, [completion], tokenizer, longest);

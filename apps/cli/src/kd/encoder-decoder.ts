@@ -1,4 +1,4 @@
-import { DataError, scoreOfText, type Task, type TaskItem, taskText } from "@fdiv/data";
+import { DataError, perAnswer, scoreOfText, type Task, type TaskItem, taskText } from "@fdiv/data";
 import {
   disposeModel,
   generateSeq2Seq,
@@ -65,7 +65,7 @@ export function encoderDecoder(
     isRegression: false,
     description: `${name}: ${config.modelType}, ${config.layers} + ${config.decoderLayers} layers of ${config.hiddenSize}, ${countParameters(model.parameters)} parameters`,
     examples: (items) =>
-      items.map((item) => {
+      items.flatMap(perAnswer).map((item) => {
         const { completion } = textOf(item);
         if (completion === undefined) throw new DataError(`${item.source}: a training item needs a label.`);
         return exampleOf(inputOf(item), outputOf(completion), item.source);

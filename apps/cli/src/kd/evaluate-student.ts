@@ -1,3 +1,4 @@
+import type { TaskItem } from "@fdiv/data";
 import type { Interval } from "@fdiv/metrics";
 import { type DrawnPlan, drawPlan, judgePoints } from "./judge-points.ts";
 import type { Pair } from "./kd-batches.ts";
@@ -17,6 +18,8 @@ export interface KdEvaluation {
     teacher?: Record<string, Interval>;
     /** Of student to teacher on the reported split. */
     nearness?: Nearness;
+    /** The official metrics on MNLI's mismatched split. */
+    mismatched?: { items: number; student: Record<string, Interval>; teacher?: Record<string, Interval> };
     /** Means over the held-out points. */
     heldOut: Record<string, number>;
     plan?: DrawnPlan;
@@ -57,25 +60,35 @@ export async function evaluateStudent(
   const heldOut = await judgePoints(held, student, teacher, config.batchSize);
   const distillation: KdEvaluation["distillation"] = { heldOut };
   if (items) {
-    const { task, reported } = items;
-    const figures = async (model: KdModel, isTeacher = false) => {
+    const { task, reported, mismatched } = items;
+    const figures = async (model: KdModel, asked: readonly TaskItem[], isTeacher = false) => {
       const predictions = isTeacher
-        ? await teacherPredictions(model, reported, { folder: cacheFolder, identity: teacherHash })
-        : await model.predict(reported);
-      const judged = reported.map((item, i) => ({ item, prediction: predictions[i]! }));
+        ? await teacherPredictions(model, asked, { folder: cacheFolder, identity: teacherHash })
+        : await model.predict(asked);
+      const judged = asked.map((item, i) => ({ item, prediction: predictions[i]! }));
       return { predictions, intervals: taskIntervals(task, judged, config.seed) };
     };
-    const own = await figures(student);
+    const own = await figures(student, reported);
     distillation.task = { name: task.name, split: config.task!.report, items: reported.length };
     distillation.student = own.intervals;
     lines.push(`student on ${task.name} ${config.task!.report}: ${shown(own.intervals)}`);
     if (teacherModel) {
-      const other = await figures(teacherModel, true);
+      const other = await figures(teacherModel, reported, true);
       distillation.teacher = other.intervals;
       const near = nearness(own.predictions, other.predictions);
       if (near) distillation.nearness = near;
       lines.push(`teacher: ${shown(other.intervals)}`);
       if (near) lines.push(`same answer in ${(100 * near.agreement).toFixed(1)} % of items`);
+    }
+    if (mismatched) {
+      const { intervals } = await figures(student, mismatched);
+      const other = teacherModel && (await figures(teacherModel, mismatched, true)).intervals;
+      distillation.mismatched = {
+        items: mismatched.length,
+        student: intervals,
+        ...(other && { teacher: other }),
+      };
+      lines.push(`mismatched: student ${shown(intervals)}${other ? `; teacher ${shown(other)}` : ""}`);
     }
   } else {
     lines.push(

@@ -1,4 +1,5 @@
 import "@tensorflow/tfjs";
+import { mkdir, writeFile } from "node:fs/promises";
 import { startBackend } from "@fdiv/tensor-core/node";
 import { beforeAll, describe, expect, it } from "vitest";
 import { saveTinyT5 } from "../command-line.testing.ts";
@@ -45,6 +46,37 @@ describe("fdiv kd with encoders", () => {
     expect(distillation.plan!.plan).toHaveLength(24);
     const terms = rows.flatMap((row) => row["terms/sinkhorn"] ?? []);
     expect(terms.at(-1)!).toBeLessThan(terms[0]!);
+  });
+
+  it("reports MNLI's mismatched split beside the matched one, of student and teacher", async () => {
+    const names = ["entailment", "neutral", "contradiction"];
+    const rows = (count: number, shift: number) =>
+      Array.from({ length: count }, (_, i) => {
+        const n = i * 5 + shift;
+        return `${i}\t${words[n % 12]}\t${words[(n >> 2) % 12]}\t${names[n % 3]}`;
+      });
+    await mkdir(at("mnli"));
+    for (const [name, count] of [
+      ["train", 60],
+      ["dev_matched", 12],
+      ["dev_mismatched", 8],
+    ] as const)
+      await writeFile(
+        at(`mnli/${name}.tsv`),
+        ["index\tsentence1\tsentence2\tgold_label", ...rows(count, count)].join("\n"),
+      );
+    const tuned = { fineTune: { epochs: 1, batchSize: 16, dropout: 0, output: at("mnli-teacher") } };
+    const { distillation } = await run("mnli-student", {
+      task: task("mnli"),
+      teacher: { model: at("base"), ...tuned },
+      student: { layers: 1 },
+      epochs: 1,
+    });
+    expect(distillation.task).toEqual({ name: "mnli", split: "validation", items: 12 });
+    expect(distillation.mismatched!.items).toBe(8);
+    for (const side of ["student", "teacher"] as const)
+      expect((distillation.mismatched![side]!.accuracy!.value * 8) % 1).toBeCloseTo(0, 6);
+    expect(folder.said.join()).toMatch(/mismatched: student accuracy .*; teacher accuracy/);
   });
 
   it("teaches a student of another vocabulary, since classes are what they share", async () => {

@@ -6,10 +6,23 @@ const tokenizer = z.string().optional().describe("Tokenizer of a llama2.c model.
 
 const dropout = z.number().min(0).lt(1).optional();
 
+/** Where splits lie that the task's folder has not, or under another name. */
+const files = z
+  .strictObject({
+    train: z.string().optional(),
+    validation: z.string().optional(),
+    test: z.string().optional(),
+    validation_mismatched: z.string().optional().describe("Of MNLI alone, reported beside validation."),
+    test_mismatched: z.string().optional().describe("Of MNLI alone, reported beside test."),
+  })
+  .optional()
+  .describe("Files of single splits, in place of those in the folder.");
+
 const task = z
   .strictObject({
     name: z.string().describe("A task of GLUE or SuperGLUE: sst2, rte, mrpc, boolq, multirc, …"),
-    folder: z.string().describe("The folder of its official files, or of Parquet copies."),
+    folder: z.string().optional().describe("The folder of its official files, or of Parquet copies."),
+    files,
     report: z
       .enum(["validation", "test"])
       .default("validation")
