@@ -4,10 +4,12 @@ import { cacheFolder } from "@fdiv/models/node";
 import { openTeacherCache, type TeacherCache } from "@fdiv/sinkhorn-kd/node";
 import { writeDurably } from "@fdiv/trainer/node";
 import { ConfigError } from "../config/config-file.ts";
+import { kindToLoad } from "../runs/open-model.ts";
 import { planText, runTraining } from "../runs/training-run.ts";
 import type { Session } from "../session.ts";
 import { evaluateStudent } from "./evaluate-student.ts";
 import { fineTunedTeacher } from "./fine-tuned-teacher.ts";
+import { effective } from "./ignored-keys.ts";
 import { judgePoints } from "./judge-points.ts";
 import { type KdBatch, kdBatches, type Pair } from "./kd-batches.ts";
 import { kdItems, kdTexts } from "./kd-data.ts";
@@ -15,7 +17,7 @@ import { kdLoss, kdTerms } from "./kd-loss.ts";
 import type { KdModel } from "./kd-model.ts";
 import type { KdConfig } from "./kd-schema.ts";
 import { type KdUse, type Opened, openKdModel } from "./open-kd-model.ts";
-import { checkPair, pairsOf, sharesTokens } from "./pairs.ts";
+import { checkKind, checkPair, pairsOf, sharesTokens } from "./pairs.ts";
 import { taskMetrics } from "./task-metrics.ts";
 import { signalTensors, teacherOf } from "./teacher-signal.ts";
 
@@ -28,7 +30,13 @@ export async function distil(
   // What is refused should be so before a model is loaded.
   const terms = kdTerms(config);
   checkStorage(config);
+  await checkKindAhead(config, session);
   const items = config.task && (await kdItems(config.task, session));
+  const wantsAnswers = config.vocabulary === "answers" || config.sinkhorn.formulation === "answer";
+  if (items?.task.kind === "regression" && wantsAnswers)
+    throw new ConfigError(
+      `${config.vocabulary === "answers" ? "vocabulary" : "sinkhorn.formulation"}: ${items.task.name} has no candidate answers; leave it out.`,
+    );
   const { storage, gradientCheckpointing } = config;
   const use: KdUse = {
     ...(items && { task: items.task }),
@@ -71,15 +79,12 @@ export async function distil(
       session.say(planText(config, batches.stepsPerEpoch, "examples"));
       return;
     }
-    const wantsAnswers = config.vocabulary === "answers" || config.sinkhorn.formulation === "answer";
     const answerVocabulary = wantsAnswers && items ? model.answerVocabulary?.(items.train) : undefined;
     const answers = config.vocabulary === "answers" ? answerVocabulary : undefined;
-    if (answers?.length === 0)
-      throw new ConfigError(`vocabulary: ${items!.task.name} has no candidate answers; leave it out.`);
     const start = await model.fingerprint();
     await runTraining<KdBatch>(
       {
-        config,
+        config: effective(config),
         parameters: model.parameters,
         save: () => model.save((name) => join(config.output, name), config.dtype),
         batches,
@@ -154,6 +159,14 @@ async function openStudent(
   const { model, tokenizer } = student;
   const as = { trainable: true, seed, session };
   return (await openKdModel({ model, tokenizer }, { ...use, lora }, as)).model;
+}
+
+/** Refuses what a student of its kind can't do, where that can be told without a download. */
+async function checkKindAhead(config: KdConfig, session: Session): Promise<void> {
+  const path = config.student.model ?? config.teacher?.model;
+  if (path === undefined || path.startsWith("hf:")) return;
+  const kind = await kindToLoad(path, session);
+  checkKind(kind === "decoder" ? "decoder-only" : kind, config);
 }
 
 /** @throws ConfigError where nothing is frozen that could be stored so */

@@ -98,11 +98,7 @@ export async function evaluateStudent(
     );
   }
   if (teacher) {
-    const plan = await drawPlan(held, student, teacher, {
-      temperature: config.temperature,
-      lambda: config.sinkhorn.lambda,
-      iterations: config.sinkhorn.iterations,
-    });
+    const plan = await drawPlan(held, student, teacher, config);
     if (plan) distillation.plan = plan;
   }
   return { distillation, text: lines.join("\n") };

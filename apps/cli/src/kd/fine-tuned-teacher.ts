@@ -5,19 +5,21 @@ import { ConfigError, checkConfig } from "../config/config-file.ts";
 import { isFinished } from "../runs/training-run.ts";
 import type { Session } from "../session.ts";
 import type { distil } from "./distil.ts";
-import { type KdConfig, kdSchema } from "./kd-schema.ts";
+import { effective } from "./ignored-keys.ts";
+import { type KdConfig, kdKeys, kdSchema, settled } from "./kd-schema.ts";
 
 const sorted = ({ output: _, ...config }: Record<string, unknown>): string =>
   JSON.stringify(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1)));
 
 /** Whether a run's configuration says the same as another one, wherever it writes. */
-async function isSameConfig(output: string, config: object): Promise<boolean> {
+async function isSameConfig(output: string, config: KdConfig): Promise<boolean> {
   const text = await readFile(join(output, "config.json"), "utf8").catch(() => {
     throw new ConfigError(`${output}: there is a model but no config.json of the run that made it.`);
   });
-  // Through the schema, so that a key that is newer than that run counts as its default.
-  const found = checkConfig(kdSchema, JSON.parse(text), join(output, "config.json"));
-  return sorted(JSON.parse(JSON.stringify(found))) === sorted(JSON.parse(JSON.stringify(config)));
+  // Through the schema, so that a key that is newer than that run counts as its default; what had no effect need not be the same.
+  const found = settled(checkConfig(kdKeys, JSON.parse(text), join(output, "config.json")));
+  const plain = (one: KdConfig) => sorted(JSON.parse(JSON.stringify(effective(one))));
+  return plain(found) === plain(config);
 }
 
 /** The configuration of the teacher's own run: the same whatever its students learn by. */

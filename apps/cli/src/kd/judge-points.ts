@@ -4,6 +4,7 @@ import { crossEntropy, logSoftmax } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { kdBatch, type Pair } from "./kd-batches.ts";
 import type { KdModel } from "./kd-model.ts";
+import type { KdConfig } from "./kd-schema.ts";
 import { signalTensors, type Teacher, type TeacherSignal } from "./teacher-signal.ts";
 
 /** Means over the points of held-out examples: the label's loss, and how near student and teacher are. */
@@ -67,8 +68,9 @@ export async function drawPlan(
   pairs: readonly Pair[],
   model: KdModel,
   teacher: Teacher,
-  { temperature, lambda, iterations }: { temperature: number; lambda: number; iterations: number },
+  { temperature, sinkhorn }: Pick<KdConfig, "temperature" | "sinkhorn">,
 ): Promise<DrawnPlan | undefined> {
+  const { lambda, iterations, tolerance } = sinkhorn;
   const { signal, layout } = await kdBatch(pairs.slice(0, drawnPoints), model, teacher);
   const count = Math.min(drawnPoints, layout.labels.length);
   if (!signal || signal.indices || model.isRegression || signal.points < count) return undefined;
@@ -78,8 +80,9 @@ export async function drawPlan(
     const { teacher: logits } = signalTensors(signal);
     const law = (x: tf.Tensor2D) =>
       tf.softmax(tf.div(tf.slice(x, [0, 0], [count, -1]), temperature)) as tf.Tensor2D;
-    const cost = costMatrix(law(student), law(logits), "l1");
-    return { cost, plan: sinkhornPlan(cost, { lambda, iterations, marginals: "unit" }) };
+    const cost = costMatrix(law(student), law(logits), sinkhorn.cost);
+    const until = tolerance === undefined ? { iterations } : { tolerance };
+    return { cost, plan: sinkhornPlan(cost, { lambda, ...until, marginals: "unit" }) };
   });
   if (!drawn) return undefined;
   const rows = {

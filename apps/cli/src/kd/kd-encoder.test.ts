@@ -1,4 +1,5 @@
 import "@tensorflow/tfjs";
+import { existsSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { startBackend } from "@fdiv/tensor-core/node";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -77,6 +78,20 @@ describe("fdiv kd with encoders", () => {
     for (const side of ["student", "teacher"] as const)
       expect((distillation.mismatched![side]!.accuracy!.value * 8) % 1).toBeCloseTo(0, 6);
     expect(folder.said.join()).toMatch(/mismatched: student accuracy .*; teacher accuracy/);
+  });
+
+  it("refuses transport over an encoder's sequences or answers before the teacher is fine-tuned", async () => {
+    for (const formulation of ["sequence", "answer"]) {
+      const tuned = { fineTune: { output: at("never") } };
+      const attempt = run("refused-kind", {
+        task: task("sst2"),
+        teacher: { model: at("base"), ...tuned },
+        student: { layers: 1 },
+        sinkhorn: { formulation },
+      });
+      await expect(attempt).rejects.toThrow(/sinkhorn\.formulation: an encoder has .*take batch/);
+    }
+    expect(existsSync(at("never"))).toBe(false);
   });
 
   it("teaches a student of another vocabulary, since classes are what they share", async () => {

@@ -3,15 +3,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../config/config-file.ts";
 import type { KdConfig } from "./kd-schema.ts";
 import { type LossTerm, lossTerm, type Signals } from "./loss-terms.ts";
-
-/** The weights that a loss's short name stands for. */
-function weightsOf({ loss, alpha, beta }: KdConfig): Record<string, number> {
-  if (typeof loss !== "string") return loss;
-  if (loss === "ce") return { ce: 1 };
-  if (loss === "uld" || loss === "multi-level") return { ce: 1, [loss]: beta };
-  const isTransport = loss === "sinkhorn" || loss === "sample-wise";
-  return { ce: 1 - alpha, [isTransport ? "forward-kl" : loss]: alpha, ...(isTransport && { [loss]: beta }) };
-}
+import { weightsOf } from "./loss-weights.ts";
 
 /** The terms of a configuration's loss, without those of weight 0. @throws ConfigError on what can't be */
 export function kdTerms(config: KdConfig): LossTerm[] {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { count, data, fraction, loraWithDropout, optimizer, run, storage } from "../config/schemas.ts";
+import { kdDefaults, refusedKeys, sinkhornDefaults } from "./ignored-keys.ts";
 
 const modelPath = z.string().describe("A folder, a GGUF or llama2.c file, or hf:owner/name@revision.");
 const tokenizer = z.string().optional().describe("Tokenizer of a llama2.c model.");
@@ -92,30 +93,35 @@ const student = z
     "one of model, layers, config is due.",
   );
 
-const sinkhorn = z
-  .strictObject({
-    lambda: z.number().positive().default(0.1).describe("λ, the entropy's weight."),
-    iterations: count.default(20).describe("T."),
-    tolerance: z
-      .number()
-      .positive()
-      .optional()
-      .describe("Iterate until the rows' error is this, in place of T times."),
-    formulation: z
-      .enum(["batch", "sequence", "answer"])
-      .default("batch")
-      .describe(
-        "What is transported: all points of a batch (examples, or tokens that answer); each sequence's tokens among themselves; " +
-          "all answer tokens over the token ids that answers are made of.",
-      ),
-    cost: z.enum(["l1", "squaredEuclidean", "cosine"]).default("l1"),
-    debiased: z.boolean().default(false).describe("0 where student and teacher are the same."),
-    gradient: z.enum(["unrolled", "implicit"]).default("unrolled"),
-  })
-  .prefault({})
-  .describe("Of the sinkhorn and sample-wise losses.");
+// What has a default of its own is filled in by `settled`, so that it can be told from what is written.
+const sinkhornKeys = z.strictObject({
+  lambda: z.number().positive().optional().describe("λ, the entropy's weight; 0.1 when absent."),
+  iterations: count.optional().describe("T; 20 when absent."),
+  tolerance: z
+    .number()
+    .positive()
+    .optional()
+    .describe("Iterate until the rows' error is this, in place of T times."),
+  formulation: z
+    .enum(["batch", "sequence", "answer"])
+    .optional()
+    .describe(
+      "Of the sinkhorn loss, what is transported: all points of a batch (examples, or tokens that answer; the default); each sequence's " +
+        "tokens among themselves; all answer tokens over the token ids that answers are made of.",
+    ),
+  cost: z
+    .enum(["l1", "squaredEuclidean", "cosine"])
+    .optional()
+    .describe("Of the sinkhorn loss, how far two points are apart; l1 when absent."),
+  debiased: z
+    .boolean()
+    .optional()
+    .describe("Of the sinkhorn loss: 0 where student and teacher are the same; false when absent."),
+  gradient: z.enum(["unrolled", "implicit"]).optional().describe("unrolled when absent."),
+});
 
-export const kdSchema = z
+/** A configuration as it is written. */
+export const kdKeys = z
   .strictObject({
     $schema: z.string().optional(),
     task: task.optional(),
@@ -130,13 +136,19 @@ export const kdSchema = z
           "for other vocabularies: CE + β·distance; mse: (1 − α)·CE + α·MSE of logits; any divergence (forward-kl, reverse-kl, js, tvd, gjs:0.5, " +
           "gjs-scaled:0.1, skew-kl:0.1, skew-reverse-kl:0.1): (1 − α)·CE + α·D. Or weights of your own: { ce: 0.2, tvd: 1, sinkhorn: 0.5 }.",
       ),
-    alpha: fraction.default(0.9).describe("α, the divergence's weight; cross-entropy has 1 − α."),
-    beta: z.number().min(0).default(0.8).describe("β, the Sinkhorn loss's weight."),
-    temperature: z.number().positive().default(2).describe("τ of teacher and student."),
+    alpha: fraction
+      .optional()
+      .describe("α, the divergence's weight, 0.9 when absent; cross-entropy has 1 − α."),
+    beta: z
+      .number()
+      .min(0)
+      .optional()
+      .describe("β, the weight of a Sinkhorn, uld or multi-level loss; 0.8 when absent."),
+    temperature: z.number().positive().optional().describe("τ of teacher and student; 2 when absent."),
     temperatureSquared: z
       .boolean()
-      .default(true)
-      .describe("τ² on divergences, so that gradients keep their size."),
+      .optional()
+      .describe("τ² on divergences, so that gradients keep their size; true when absent."),
     vocabulary: z
       .enum(["all", "answers"])
       .default("all")
@@ -148,7 +160,9 @@ export const kdSchema = z
       .enum(["token", "sequence"])
       .default("token")
       .describe("Means over tokens, or sums over each sequence's tokens and means over sequences."),
-    sinkhorn,
+    sinkhorn: sinkhornKeys
+      .prefault({})
+      .describe("Of the sinkhorn, sample-wise and multi-level losses, and of the plan that is drawn."),
     onPolicy: fraction
       .default(0)
       .describe("Share of steps whose answers the student writes itself (GKD); of generative models."),
@@ -156,7 +170,7 @@ export const kdSchema = z
       "Dropout of an encoder or encoder-decoder while it is trained, everywhere at this rate; absent: the rates of its config.json, " +
         "as it is usually fine-tuned. 0: none, as decoder-only models are trained.",
     ),
-    maxTokens: count.default(64).describe("Most tokens of an answer that the student writes."),
+    maxTokens: count.optional().describe("Most tokens of an answer that the student writes; 64 when absent."),
     ...optimizer,
     learningRate: optimizer.learningRate.default(5e-5),
     storage: storage.describe(
@@ -173,7 +187,40 @@ export const kdSchema = z
       .default(true)
       .describe("Save and report the checkpoint that is best on the held-out items."),
   })
-  .refine(({ task, data }) => (task === undefined) !== (data === undefined), "one of task, data is due.")
-  .describe("fdiv kd: distil a teacher into a student");
+  .refine(({ task, data }) => (task === undefined) !== (data === undefined), "one of task, data is due.");
 
-export type KdConfig = z.infer<typeof kdSchema>;
+export type WrittenKd = z.infer<typeof kdKeys>;
+type WrittenSinkhorn = WrittenKd["sinkhorn"];
+type Filled<T, K extends keyof T> = Omit<T, K> & { [P in K]-?: Exclude<T[P], undefined> };
+
+/** A configuration with every default filled in. */
+export type KdConfig = Filled<Omit<WrittenKd, "sinkhorn">, keyof typeof kdDefaults> & {
+  sinkhorn: Filled<WrittenSinkhorn, keyof typeof sinkhornDefaults>;
+};
+
+/** The keys that have a value, in one order, so that a run is the same however its configuration was written. */
+const inOrder = (values: Record<string, unknown>, shape: object): Record<string, unknown> =>
+  Object.fromEntries(
+    Object.keys(shape).flatMap((key) => (values[key] === undefined ? [] : [[key, values[key]]])),
+  );
+
+export function settled(written: WrittenKd): KdConfig {
+  const sinkhorn = {
+    ...sinkhornDefaults,
+    ...inOrder(written.sinkhorn, sinkhornKeys.shape),
+  };
+  const all = {
+    ...kdDefaults,
+    ...inOrder(written, kdKeys.shape),
+    sinkhorn: inOrder(sinkhorn, sinkhornKeys.shape),
+  };
+  return inOrder(all, kdKeys.shape) as KdConfig;
+}
+
+export const kdSchema = kdKeys
+  .superRefine((config, context) => {
+    for (const { path, reason } of refusedKeys(config))
+      context.addIssue({ code: "custom", path: [...path], message: reason });
+  })
+  .transform(settled)
+  .describe("fdiv kd: distil a teacher into a student");

@@ -184,7 +184,7 @@ describe("fdiv kd", () => {
     await run("first", settings(1));
     expect(folder.said.join()).toMatch(/fine-tuning the teacher into/);
     expect(folder.said.join()).not.toMatch(/is there already/);
-    await run("second", { ...settings(1), loss: "js", beta: 0.1, seed: 5 });
+    await run("second", { ...settings(1), loss: "js", alpha: 0.7, seed: 5 });
     expect(folder.said.join()).toMatch(/the teacher is there already/);
     await expect(run("third", settings(2))).rejects.toThrow(/holds a teacher of another configuration/);
   });

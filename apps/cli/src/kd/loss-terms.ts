@@ -121,16 +121,17 @@ const universal: Compute = (signals, { temperature }) => {
   return universalLogitDistance(pair, { temperature });
 };
 
-const multiLevel: Compute = (signals, { temperature, sinkhorn }) => {
+const multiLevel: Compute = (signals, config) => {
   const { student, teacher, sequence, teacherSequence, examples } = signals;
   const mine = inSequences(student, sequence, examples);
   const theirs = inSequences(teacher!, teacherSequence, examples);
   const { loss } = multiLevelDistillation(
     { student: mine.padded, teacher: theirs.padded },
     {
-      temperature,
-      lambda: sinkhorn.lambda,
-      iterations: sinkhorn.iterations,
+      temperature: config.temperature,
+      lambda: config.sinkhorn.lambda,
+      ...iterationsOf(config),
+      transport: transportOf(config),
       masks: { student: mine.mask, teacher: theirs.mask },
     },
   );

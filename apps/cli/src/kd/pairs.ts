@@ -15,29 +15,42 @@ export const sharesTokens = (student: KdModel, teacher: KdModel): boolean =>
 const sharesPoints = (student: KdModel, teacher: KdModel): boolean =>
   sharesTokens(student, teacher) || (student.kind === "encoder" && teacher.kind === "encoder");
 
+/** @throws ConfigError on what a student of a kind can't do; which kind it is can be told before it is loaded */
+export function checkKind(
+  kind: KdModel["kind"],
+  { onPolicy, data, sinkhorn, dropout = 0, vocabulary }: KdConfig,
+): void {
+  if (dropout > 0 && kind === "decoder-only")
+    throw new ConfigError(
+      "dropout: decoder-only models are trained without; leave it out, or give student.lora a dropout.",
+    );
+  if (data && kind !== "decoder-only")
+    throw new ConfigError(`data: the student is an ${kind}, which predicts no texts; give a task.`);
+  if (vocabulary === "answers" && data)
+    throw new ConfigError("vocabulary: texts have no answers to choose from; leave it out, or give a task.");
+  if (kind !== "encoder") return;
+  if (onPolicy > 0) throw new ConfigError("onPolicy: a student of kind encoder writes no answers.");
+  if (sinkhorn.formulation === "answer")
+    throw new ConfigError(
+      "sinkhorn.formulation: an encoder has classes in place of answer tokens; take batch.",
+    );
+  if (sinkhorn.formulation === "sequence")
+    throw new ConfigError(
+      "sinkhorn.formulation: an encoder has one point a sequence, whose transport to itself leaves nothing to choose; take batch.",
+    );
+  if (vocabulary === "answers")
+    throw new ConfigError("vocabulary: an encoder has classes in place of answer tokens; leave it out.");
+}
+
 /** @throws ConfigError when a student can't learn from a teacher by such a loss */
 export function checkPair(
   student: KdModel,
   teacher: KdModel | undefined,
   terms: readonly LossTerm[],
-  { onPolicy, data, sinkhorn, teacher: described, dropout = 0, vocabulary }: KdConfig,
+  config: KdConfig,
 ): void {
-  if (dropout > 0 && student.kind === "decoder-only")
-    throw new ConfigError(
-      "dropout: decoder-only models are trained without; leave it out, or give student.lora a dropout.",
-    );
-  if (onPolicy > 0 && !student.sample)
-    throw new ConfigError(`onPolicy: a student of kind ${student.kind} writes no answers.`);
-  if (data && !student.textExamples)
-    throw new ConfigError(`data: a student of kind ${student.kind} predicts no texts; give a task.`);
-  if (sinkhorn.formulation === "answer" && student.kind === "encoder")
-    throw new ConfigError(
-      "sinkhorn.formulation: an encoder has classes in place of answer tokens; take batch.",
-    );
-  if (vocabulary === "answers" && !student.answerVocabulary)
-    throw new ConfigError("vocabulary: an encoder has classes in place of answer tokens; leave it out.");
-  if (vocabulary === "answers" && data)
-    throw new ConfigError("vocabulary: texts have no answers to choose from; leave it out, or give a task.");
+  const { onPolicy, data, teacher: described, vocabulary } = config;
+  checkKind(student.kind, config);
   const odd = student.isRegression && terms.find(({ name }) => name !== "ce" && name !== "mse");
   if (odd)
     throw new ConfigError(
