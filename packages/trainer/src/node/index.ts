@@ -1,3 +1,4 @@
+export { changedSettings } from "./changed-settings.ts";
 export {
   CheckpointError,
   listCheckpoints,

@@ -137,7 +137,10 @@ it("refuses to continue when no checkpoint is whole, or another run's, and chang
     Promise.all(["metrics.jsonl", "config.json"].map((name) => readFile(join(directory, name), "utf8")));
   const before = await texts();
   await expect(tinyRun(directory, { resume: true, fingerprint: "other", steps: 90 })).rejects.toThrow(
-    /another configuration/,
+    /another configuration .*Changed: steps was 60, is 90\.$/,
+  );
+  await expect(tinyRun(directory, { resume: true, fingerprint: "other" })).rejects.toThrow(
+    /other data.* No key of config\.json has changed\.$/,
   );
   expect(await texts()).toEqual(before);
   for (const name of await readdir(join(directory, "checkpoints")))

@@ -1,11 +1,13 @@
 import { existsSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Optimizer } from "@fdiv/tensor-core";
 import type * as tf from "@tensorflow/tfjs-core";
 import { NonFiniteError } from "../non-finite.ts";
 import type { RunStore } from "../train.ts";
+import { changedSettings } from "./changed-settings.ts";
 import {
+  CheckpointError,
   pruneCheckpoints,
   readCheckpoint,
   readLastCheckpoint,
@@ -27,6 +29,8 @@ export interface RunOptions {
   texts?: Readonly<Record<string, string>>;
   /** Identifies configuration and data: a run resumes only with the same. */
   fingerprint: string;
+  /** Keys of the configuration that the fingerprint leaves out. Default: output. */
+  free?: readonly string[];
   /** Whether to go on with what the directory holds; a run is never overwritten. */
   resume?: boolean;
   /** Checkpoints kept beside the best. Default 2. */
@@ -43,6 +47,22 @@ export interface Run extends RunStore {
 /** The directory holds a run already. */
 export class RunExistsError extends Error {
   override name = "RunExistsError";
+}
+
+/** What was changed of the configuration since the run was made, for the refusal of its checkpoints. */
+async function changesOf({ directory, config, free = ["output"] }: RunOptions): Promise<string> {
+  const text = await readFile(join(directory, "config.json"), "utf8").catch(() => undefined);
+  if (text === undefined) return "";
+  let before: unknown;
+  try {
+    before = JSON.parse(text);
+  } catch {
+    return "";
+  }
+  const changes = changedSettings(before, config).filter(
+    (change) => !free.includes(/^[^. ]*/.exec(change)![0]),
+  );
+  return changes.length > 0 ? ` Changed: ${changes.join("; ")}.` : " No key of config.json has changed.";
 }
 
 /**
@@ -86,7 +106,10 @@ export async function openRun(options: RunOptions): Promise<Run> {
   return {
     directory,
     async resume() {
-      const state = await readLastCheckpoint(checkpoints, target, tell);
+      const state = await readLastCheckpoint(checkpoints, target, tell).catch(async (error: unknown) => {
+        if (!(error instanceof CheckpointError) || error.kind !== "foreign") throw error;
+        throw new CheckpointError(`${error.message}${await changesOf(options)}`, "foreign");
+      });
       await writeConfig();
       metrics = await openMetricsFile(metricsPath);
       await metrics.cutAfter(state?.step ?? -1);
