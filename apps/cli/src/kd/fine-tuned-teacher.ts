@@ -1,25 +1,23 @@
 import { existsSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { changedSettings } from "@fdiv/trainer/node";
 import { ConfigError, checkConfig } from "../config/config-file.ts";
+import { checkRunStart } from "../runs/run-start.ts";
 import { isFinished } from "../runs/training-run.ts";
 import type { Session } from "../session.ts";
 import type { distil } from "./distil.ts";
 import { effective } from "./ignored-keys.ts";
 import { type KdConfig, kdKeys, kdSchema, settled } from "./kd-schema.ts";
 
-const sorted = ({ output: _, ...config }: Record<string, unknown>): string =>
-  JSON.stringify(Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1)));
-
-/** Whether a run's configuration says the same as another one, wherever it writes. */
-async function isSameConfig(output: string, config: KdConfig): Promise<boolean> {
+/** What a run's configuration says other than another one, wherever they write. */
+async function changesSince(output: string, config: KdConfig): Promise<string[]> {
   const text = await readFile(join(output, "config.json"), "utf8").catch(() => {
     throw new ConfigError(`${output}: there is a model but no config.json of the run that made it.`);
   });
   // Through the schema, so that a key that is newer than that run counts as its default; what had no effect need not be the same.
   const found = settled(checkConfig(kdKeys, JSON.parse(text), join(output, "config.json")));
-  const plain = (one: KdConfig) => sorted(JSON.parse(JSON.stringify(effective(one))));
-  return plain(found) === plain(config);
+  return changedSettings(effective(found), { ...effective(config), output: found.output });
 }
 
 /** The configuration of the teacher's own run: the same whatever its students learn by. */
@@ -70,9 +68,11 @@ export async function fineTunedTeacher(
   const own = teacherConfig(config);
   const place = join(own.output, "model");
   if (isFinished(own.output)) {
-    if (!(await isSameConfig(own.output, own)))
+    const changes = await changesSince(own.output, own);
+    if (changes.length > 0)
       throw new ConfigError(
-        `teacher.fineTune: ${own.output} holds a teacher of another configuration; choose another output, or set teacher.model to ${place}.`,
+        `teacher.fineTune: ${own.output} holds a teacher of another configuration; choose another output, or set teacher.model to ${place}. ` +
+          `Changed: ${changes.join("; ")}.`,
       );
     session.say(`the teacher is there already: ${place}`);
     return place;
@@ -82,6 +82,8 @@ export async function fineTunedTeacher(
     return teacher!.model;
   }
   session.say(`fine-tuning the teacher into ${own.output}`);
-  await run(own, session, { resume: existsSync(join(own.output, "metrics.jsonl")) });
+  const resume = existsSync(join(own.output, "metrics.jsonl"));
+  await checkRunStart(effective(own), { resume });
+  await run(own, session, { resume });
   return place;
 }
