@@ -1,5 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { costMatrix } from "./cost-matrix.ts";
+import type { MarginalFit } from "./marginal-fit.ts";
+import { checkOptions, checkTransport } from "./option-check.ts";
 import { solvedValue } from "./sinkhorn.ts";
 import { planSinkhorn, type SinkhornOptions } from "./sinkhorn-options.ts";
 import { sortedTop } from "./sorted-top.ts";
@@ -43,8 +45,10 @@ export interface UniversalLogitOptions {
  */
 export function universalLogitDistance(
   pair: TeacherStudent,
-  { temperature = 1 }: UniversalLogitOptions = {},
+  options: UniversalLogitOptions = {},
 ): tf.Tensor1D {
+  checkOptions("universalLogitDistance", options, { temperature: true });
+  const { temperature = 1 } = options;
   checkPlaces("universalLogitDistance", pair, 2);
   checkTemperature("universalLogitDistance", temperature);
   return tf.tidy(() => {
@@ -73,13 +77,23 @@ export interface MultiLevelOptions {
   transport?: Partial<SinkhornOptions>;
 }
 
-/** Each term of each sequence, [sequences], and their weighted sum. */
-export interface MultiLevelLoss {
+/** Each term of each sequence, [sequences], their weighted sum, and how well the sequences' plans met their marginals. */
+export interface MultiLevelLoss extends MarginalFit {
   loss: tf.Tensor1D;
   absolute: tf.Tensor1D;
   logarithmic: tf.Tensor1D;
   sequence: tf.Tensor1D;
 }
+
+const multiLevelNames = {
+  topK: true,
+  temperature: true,
+  weights: true,
+  masks: true,
+  lambda: true,
+  iterations: true,
+  transport: true,
+} satisfies Record<keyof MultiLevelOptions, true>;
 
 /** The mean of each row over the tokens that count. */
 const meanOver = (x: tf.Tensor2D, weights: tf.Tensor2D): tf.Tensor1D =>
@@ -107,6 +121,14 @@ export function multiLevelDistillation(
     iterations,
     transport = {},
   } = options;
+  checkOptions("multiLevelDistillation", options, multiLevelNames);
+  checkOptions("multiLevelDistillation: weights", weights, {
+    absolute: true,
+    logarithmic: true,
+    sequence: true,
+  });
+  if (masks) checkOptions("multiLevelDistillation: masks", masks, { student: true, teacher: true });
+  checkTransport("multiLevelDistillation", options, ["marginals", "ragged"]);
   if (pair.student.rank !== 3)
     throw new RangeError(
       `multiLevelDistillation: logits are [sequences, L, V], not [${pair.student.shape}].`,
@@ -149,12 +171,12 @@ export function multiLevelDistillation(
       ragged: { rows, columns },
     } as SinkhornOptions;
     const problem = transportProblem(costMatrix(p, q, "l1"), given, true);
-    const transported = solvedValue(problem, planSinkhorn(given));
+    const { value: transported, ...fit } = solvedValue(problem, planSinkhorn(given));
     const loss = tf.addN([
       tf.mul(absolute, differences),
       tf.mul(logarithmic, crossed),
       tf.mul(sequence, transported),
     ]) as tf.Tensor1D;
-    return { loss, absolute: differences, logarithmic: crossed, sequence: transported };
+    return { loss, absolute: differences, logarithmic: crossed, sequence: transported, ...fit };
   });
 }

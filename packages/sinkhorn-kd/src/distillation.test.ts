@@ -150,36 +150,6 @@ describe("SinKD", () => {
     )(teacher);
     expect(number(tf.max(tf.abs(g)))).toBe(0);
   });
-
-  it("sample-wise: total variation of 0/1 costs, ‖p − q‖ of points on a line", () => {
-    const pair = pairOf(3, 4);
-    const [p, q] = [pair.student, pair.teacher].map((x) => tf.softmax(tf.div(x, 2)));
-    const variation = tf.mul(0.5, tf.sum(tf.abs(tf.sub(p!, q!)), 1));
-    const sharp = { lambda: 0.01, iterations: 2000 };
-    assertAllClose(sampleWiseSinkhorn(pair, sharp), variation, { absolute: 1e-4 });
-    const at = tf.range(0, 4);
-    const line = tf.abs(tf.sub(tf.expandDims(at, 1), tf.expandDims(at, 0))) as tf.Tensor2D;
-    const wasserstein = tf.sum(tf.abs(tf.cumsum(tf.sub(p!, q!), 1)), 1);
-    assertAllClose(sampleWiseSinkhorn(pair, { ...sharp, ground: line }), wasserstein, { absolute: 2e-3 });
-    for (const gradient of ["unrolled", "implicit"] as const)
-      gradientCheck(
-        (student) =>
-          sampleWiseSinkhorn(
-            { student: student!, teacher: pair.teacher },
-            {
-              lambda: 0.4,
-              iterations: 60,
-              ground: line,
-              temperatureSquared: true,
-              transport: { gradient } as object,
-            },
-          ),
-        [pair.student],
-        { step: 1e-2 },
-      );
-    expect(() => sampleWiseSinkhorn(pairOf(1, 5000))).toThrow(/take sinkhornKd/);
-    expect(() => sampleWiseSinkhorn(pair, { ground: tf.zeros([3, 3]) })).toThrow(/ground cost has shape/);
-  });
 });
 
 describe("divergences of logits", () => {
@@ -488,8 +458,8 @@ describe("errors and leaks", () => {
     const pair = pairOf(4, 6) as { student: tf.Tensor2D; teacher: tf.Tensor2D };
     const labels = tf.tensor1d([0, 1, 2, 3], "int32");
     const runs = [
-      (student: tf.Tensor) => sinkhornKd({ ...pair, student }).loss,
-      (student: tf.Tensor) => sampleWiseSinkhorn({ ...pair, student }),
+      (student: tf.Tensor) => tf.tidy(() => sinkhornKd({ ...pair, student }).loss),
+      (student: tf.Tensor) => tf.tidy(() => sampleWiseSinkhorn({ ...pair, student }).loss),
       (student: tf.Tensor) => logitDistillation({ ...pair, student }, { chunk: 2 }),
       (student: tf.Tensor) => universalLogitDistance({ ...pair, student }),
       (student: tf.Tensor) =>

@@ -20,8 +20,9 @@ export {
   type LogitDistillationOptions,
   logitDistillation,
 } from "./logit-distillation.ts";
+export type { MarginalFit } from "./marginal-fit.ts";
 export { roundPlan } from "./round-plan.ts";
-export { type SampleWiseOptions, sampleWiseSinkhorn } from "./sample-wise.ts";
+export { type SampleWiseLoss, type SampleWiseOptions, sampleWiseSinkhorn } from "./sample-wise.ts";
 export { type SinkhornResult, sinkhorn, sinkhornPlan } from "./sinkhorn.ts";
 export { type SinkhornDivergenceOptions, sinkhornDivergence } from "./sinkhorn-divergence.ts";
 export { type Formulation, type SinkhornKdLoss, type SinkhornKdOptions, sinkhornKd } from "./sinkhorn-kd.ts";

@@ -1,6 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { overTokens } from "./answer-vocabulary.ts";
 import { type Cost, costMatrix } from "./cost-matrix.ts";
+import { type MarginalFit, nothingToMeet, worstFit } from "./marginal-fit.ts";
+import { checkOptions, checkTransport } from "./option-check.ts";
 import { solvedValue } from "./sinkhorn.ts";
 import { planSinkhorn, type SinkhornOptions } from "./sinkhorn-options.ts";
 import {
@@ -58,7 +60,7 @@ const optionNames = {
   transport: true,
 } satisfies Record<keyof SinkhornKdOptions, true>;
 
-export interface SinkhornKdLoss {
+export interface SinkhornKdLoss extends MarginalFit {
   /** L_SD of each problem, a sum over its points; [1] for `batch` and `answer`, [sequences] for `sequence`. */
   loss: tf.Tensor1D;
   /** How many points there are in all: divide by those of the whole batch, however it is split. */
@@ -109,7 +111,7 @@ function transported(
   y: tf.Tensor3D,
   mask: tf.Tensor2D | undefined,
   { lambda = 0.1, iterations, cost = "l1", transport = {} }: SinkhornKdOptions,
-): tf.Tensor1D {
+) {
   const options = {
     lambda,
     ...(iterations !== undefined && { iterations }),
@@ -127,30 +129,30 @@ function transported(
  *
  * Transport does not know which point of one side belongs to which of the other: mix with `logitDistillation` and cross-entropy.
  *
- * @throws RangeError on options and shapes; SinkhornError as the solver
+ * @returns L_SD, and how well the plans met their marginals; debiased, the worst of the three transports
+ * @throws RangeError on options and shapes; SinkhornError as the solver, and where λ is too small for float32 to have a gradient
  */
 export function sinkhornKd(pair: TeacherStudent, options: SinkhornKdOptions = {}): SinkhornKdLoss {
-  for (const name of Object.keys(options))
-    if (!(name in optionNames))
-      throw new RangeError(
-        `sinkhornKd: unknown option "${name}"; there are ${Object.keys(optionNames).join(", ")}.`,
-      );
+  checkOptions("sinkhornKd", options, optionNames);
+  checkTransport("sinkhornKd", options, options.mask ? ["ragged"] : []);
   const { temperature = 2, debiased = false, temperatureSquared = false } = options;
   checkSameVocabulary("sinkhornKd", pair);
   checkTemperature("sinkhornKd", temperature);
   let points = 0;
-  const loss = tf.tidy(() => {
+  const found = tf.tidy(() => {
     const { student, teacher, mask, count } = pointsOf(pair, options);
     points = count;
-    if (count === 0) return tf.zeros([student.shape[0]]) as tf.Tensor1D;
+    const problems = student.shape[0];
+    if (count === 0) return { loss: tf.zeros([problems]) as tf.Tensor1D, ...nothingToMeet(problems) };
     const p = softened(student, temperature) as tf.Tensor3D;
     const q = constant(softened(teacher, temperature)) as tf.Tensor3D;
-    let value = transported(p, q, mask, options);
-    if (debiased) {
-      const own = tf.add(transported(p, p, mask, options), transported(q, q, mask, options));
-      value = tf.sub(value, tf.mul(0.5, own));
-    }
-    return temperatureSquared ? tf.mul(value, temperature ** 2) : value;
-  }) as tf.Tensor1D;
-  return { loss, points };
+    const { value, ...fit } = transported(p, q, mask, options);
+    const scale = (loss: tf.Tensor1D): tf.Tensor1D =>
+      temperatureSquared ? tf.mul(loss, temperature ** 2) : loss;
+    if (!debiased) return { loss: scale(value), ...fit };
+    const [left, right] = [transported(p, p, mask, options), transported(q, q, mask, options)] as const;
+    const loss = tf.sub(value, tf.mul(0.5, tf.add(left.value, right.value))) as tf.Tensor1D;
+    return { loss: scale(loss), ...worstFit([fit, left, right]) };
+  });
+  return { ...found, points };
 }

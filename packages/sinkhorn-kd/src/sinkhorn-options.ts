@@ -92,9 +92,10 @@ export interface SinkhornPlanning {
   gradient: "unrolled" | "implicit" | "envelope";
 }
 
-function positive(name: string, value: number, mayBeInfinite = false): number {
+/** @throws RangeError, beginning with the name, unless the value is above 0 */
+export function positive(name: string, value: number, mayBeInfinite = false): number {
   if (value > 0 && (mayBeInfinite || value < Number.POSITIVE_INFINITY)) return value;
-  throw new RangeError(`sinkhorn: ${name} is ${value}, expected a positive finite number.`);
+  throw new RangeError(`${name} is ${value}, expected a positive finite number.`);
 }
 
 function count(name: string, value: number): number {
@@ -114,7 +115,7 @@ function stagesOf({ annealing, lambda }: SinkhornOptions, iterations: number): S
   if (!annealing) return [last];
   const { from, factor = 0.5 } = annealing;
   const each = count("annealing.iterations", annealing.iterations ?? 1);
-  positive("annealing.from", from);
+  positive("sinkhorn: annealing.from", from);
   if (!(factor > 0 && factor < 1))
     throw new RangeError(`sinkhorn: annealing.factor is ${factor}, expected a number between 0 and 1.`);
   const stages = [];
@@ -164,7 +165,7 @@ export function planSinkhorn(options: SinkhornOptions): SinkhornPlanning {
       throw new RangeError(
         `sinkhorn: unknown option "${name}"; there are ${Object.keys(optionNames).join(", ")}.`,
       );
-  const lambda = positive("lambda", options.lambda);
+  const lambda = positive("sinkhorn: lambda", options.lambda);
   const untilTolerance = options.tolerance !== undefined;
   if (untilTolerance && options.iterations !== undefined)
     throw new RangeError("sinkhorn: iterations are fixed and tolerance is not; give maxIterations with it.");
@@ -187,12 +188,15 @@ export function planSinkhorn(options: SinkhornOptions): SinkhornPlanning {
   return {
     lambda,
     iterations,
-    tolerance: untilTolerance ? positive("tolerance", options.tolerance!) : 0,
+    tolerance: untilTolerance ? positive("sinkhorn: tolerance", options.tolerance!) : 0,
     checkEvery: count("checkEvery", untilTolerance ? (options.checkEvery ?? 10) : 10),
     domain,
     acceleration,
     stages: stagesOf(options, iterations),
-    rho: { rows: positive("rho", rho.rows, true), columns: positive("rho", rho.columns, true) },
+    rho: {
+      rows: positive("sinkhorn: rho", rho.rows, true),
+      columns: positive("sinkhorn: rho", rho.columns, true),
+    },
     objective,
     gradient,
   };

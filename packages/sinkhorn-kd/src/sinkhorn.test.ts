@@ -400,7 +400,7 @@ describe("batches, ragged problems, acceleration", () => {
 describe("extreme inputs", () => {
   it.each([1e-6, 1e-3, 1e3, 1e8])("λ = %d gives finite plans and gradients", (lambda) => {
     for (const scale of [1e-3, 1, 1e4]) {
-      if (scale / lambda > 1e7) continue;
+      if (scale / lambda > 1e6) continue;
       const cost = tf.mul(randomCost(4, 5, 6), scale);
       const { value, grad } = tf.valueAndGrad((x: tf.Tensor) => sinkhorn(x, { lambda }).value as tf.Scalar)(
         cost,

@@ -1,9 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { SinkhornError } from "./errors.ts";
+import { checkSolution } from "./check-solution.ts";
+import { isWithin, type MarginalFit, marginalFit, nothingToMeet } from "./marginal-fit.ts";
 import { solve } from "./potentials.ts";
 import { planSinkhorn, type SinkhornOptions, type SinkhornPlanning } from "./sinkhorn-options.ts";
 import type { Solution } from "./solution.ts";
-import { canLook, type TransportProblem, transportProblem } from "./transport-problem.ts";
+import { type TransportProblem, transportProblem } from "./transport-problem.ts";
 import { diagnose, transportPlan, transportValue } from "./transport-value.ts";
 
 /** What a solved problem is; for a batch everything has one more axis, the problems, in front. */
@@ -21,43 +22,11 @@ export interface SinkhornResult {
   columnError: tf.Tensor;
   /** |primal − dual| of the regularised problem at the plan and the potentials; 0 at the optimum. */
   dualityGap: tf.Tensor;
-  /** Whether both errors are within the tolerance (10⁻⁴ of the mass when iterations are fixed), bool. */
+  /**
+   * Whether both errors are within the tolerance (10⁻⁴ of the mass when iterations are fixed) and what rounding adds to it,
+   * (10⁻⁶ + 2⁻²⁴·(max|f| + max|g|)/λ) of the mass, bool. A smaller tolerance than that can't be reached for certain.
+   */
   converged: tf.Tensor;
-}
-
-/** @throws SinkhornError naming the problem and what is wrong with it */
-export function checkSolution(
-  problem: TransportProblem,
-  value: tf.Tensor,
-  { lambda }: SinkhornPlanning,
-  solution?: Solution,
-): void {
-  if (!canLook()) return;
-  if (solution) checkResolution(solution, lambda);
-  const wrong = value.dataSync<"float32">().findIndex((x) => !Number.isFinite(x));
-  if (wrong < 0) return;
-  const [, n, m] = problem.cost.shape;
-  const cost: Float32Array = problem.cost.dataSync<"float32">().slice(wrong * n * m, (wrong + 1) * n * m);
-  const at = cost.findIndex((x: number) => !Number.isFinite(x));
-  throw new SinkhornError(
-    at < 0
-      ? `sinkhorn: problem ${wrong} has no plan in single precision at lambda ${lambda}; scale its costs or take a larger lambda.`
-      : `sinkhorn: the cost of problem ${wrong} holds ${cost[at]} at [${Math.floor(at / m)}, ${at % m}], expected finite numbers.`,
-  );
-}
-
-/** @throws SinkhornError where rounding of the potentials, of the costs' size, moves the exponents of the plan by 1 and more */
-function checkResolution({ f, g }: Solution, lambda: number): void {
-  let largest = 0;
-  for (const potential of [f, g])
-    for (const x of potential.dataSync<"float32">())
-      if (Number.isFinite(x)) largest = Math.max(largest, Math.abs(x));
-  const least = largest * 2 ** -24;
-  if (!(least > lambda)) return;
-  throw new SinkhornError(
-    `sinkhorn: costs of about ${largest.toPrecision(3)} are known to ${least.toPrecision(2)} in single precision, more than lambda ` +
-      `${lambda}: take lambda of at least ${(8 * least).toPrecision(2)}, or subtract what the costs have in common.`,
-  );
 }
 
 /** Problems without a row, a column or mass move nothing; they are finite without asking the kernels. */
@@ -98,13 +67,12 @@ export function sinkhorn(cost: tf.Tensor, options: SinkhornOptions): SinkhornRes
     const solution = isEmpty(problem) ? emptySolution(problem) : solve(problem, planning);
     const value = isEmpty(problem) ? noValue(problem) : transportValue(problem, planning, solution);
     checkSolution(problem, value, planning, solution);
-    const { rowError, columnError, dualityGap } = diagnose(problem, solution, planning);
-    const mass = tf.sum(problem.a, 1);
-    // Sums of float32 numbers are not known better than to this share.
-    const allowed = tf.add(tf.mul(mass, planning.tolerance > 0 ? 1e-6 : 1e-4), planning.tolerance);
-    const converged = tf.lessEqual(tf.maximum(rowError, columnError), allowed);
+    const diagnosis = diagnose(problem, solution, planning);
+    const converged = isEmpty(problem)
+      ? tf.onesLike(tf.cast(value, "bool"))
+      : isWithin(diagnosis, problem, solution, planning);
     const { plan, f, g, steps } = solution;
-    const all = { value, plan, f, g, iterations: steps, rowError, columnError, dualityGap, converged };
+    const all = { value, plan, f, g, iterations: steps, ...diagnosis, converged };
     if (cost.rank === 3) return all;
     return Object.fromEntries(
       Object.entries(all).map(([name, x]) => [name, tf.squeeze(x, [0])]),
@@ -117,12 +85,16 @@ export function sinkhorn(cost: tf.Tensor, options: SinkhornOptions): SinkhornRes
 const isBalanced = ({ rho }: SinkhornPlanning): boolean =>
   !Number.isFinite(rho.rows) && !Number.isFinite(rho.columns);
 
-/** The objective alone, [problems], of problems that are made already; for losses. */
-export function solvedValue(problem: TransportProblem, planning: SinkhornPlanning): tf.Tensor1D {
-  if (isEmpty(problem)) return noValue(problem);
-  const value = transportValue(problem, planning);
-  checkSolution(problem, value, planning);
-  return value;
+/** The objective alone, [problems], of problems that are made already, and how well their plans met the marginals; for losses. */
+export function solvedValue(
+  problem: TransportProblem,
+  planning: SinkhornPlanning,
+): MarginalFit & { value: tf.Tensor1D } {
+  if (isEmpty(problem)) return { value: noValue(problem), ...nothingToMeet(problem.cost.shape[0]) };
+  const solution = solve(problem, planning);
+  const value = transportValue(problem, planning, solution);
+  checkSolution(problem, value, planning, solution, true);
+  return { value, ...marginalFit(problem, solution, planning) };
 }
 
 /**
@@ -136,9 +108,10 @@ export function sinkhornPlan(cost: tf.Tensor, options: SinkhornOptions): tf.Tens
   const planning = planSinkhorn(options);
   return tf.tidy(() => {
     const problem = transportProblem(cost, options, isBalanced(planning));
-    return tf.reshape(
-      isEmpty(problem) ? tf.zerosLike(problem.cost) : transportPlan(problem, planning),
-      cost.shape,
-    );
+    if (isEmpty(problem)) return tf.reshape(tf.zerosLike(problem.cost), cost.shape);
+    const solution = solve(problem, planning);
+    const plan = transportPlan(problem, planning, solution);
+    checkSolution(problem, solution.transported, planning, solution, true);
+    return tf.reshape(plan, cost.shape);
   });
 }

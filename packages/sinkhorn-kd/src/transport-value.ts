@@ -1,6 +1,6 @@
 import { lazyGradient } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { solve } from "./potentials.ts";
+import { finite, marginalErrors, wantedSums } from "./marginal-fit.ts";
 import type { SinkhornPlanning } from "./sinkhorn-options.ts";
 import type { Solution } from "./solution.ts";
 import { fixedPointGradient, type ProblemGradient, unrolledGradient } from "./transport-gradient.ts";
@@ -8,10 +8,6 @@ import type { TransportProblem } from "./transport-problem.ts";
 
 export const columnOf = (x: tf.Tensor): tf.Tensor => tf.expandDims(x, 2);
 export const rowOf = (x: tf.Tensor): tf.Tensor => tf.expandDims(x, 1);
-
-/** Without the points that have no mass, where a potential is −∞. */
-const finite = (potential: tf.Tensor): tf.Tensor =>
-  tf.where(tf.isInf(potential), tf.zerosLike(potential), potential);
 
 /** log(sums/mass), 0 where there is no mass. */
 function logShare(sums: tf.Tensor, mass: tf.Tensor): tf.Tensor {
@@ -107,74 +103,72 @@ const names = ["f", "g", "steps", "plan", "rows", "columns", "transported"] as c
 
 function differentiable(
   problem: TransportProblem,
-  given: Solution | undefined,
-  planning: SinkhornPlanning,
-  value: (solution: Solution) => tf.Tensor,
+  solution: Solution,
+  value: () => tf.Tensor,
   gradient: (problem: TransportProblem, solution: Solution, dy: tf.Tensor) => ProblemGradient,
 ): tf.Tensor {
   return lazyGradient(
     { ...problem } as Record<"cost" | "a" | "b", tf.Tensor>,
     (save) => {
-      const solution = given ?? solve(problem, planning);
-      const output = value(solution);
+      const output = value();
       save([problem.cost, problem.a, problem.b, ...names.map((name) => solution[name])]);
       return output;
     },
     (dy, [cost, a, b, ...rest]) => {
-      const solution = Object.fromEntries(names.map((name, i) => [name, rest[i]])) as unknown as Solution;
+      const solved = Object.fromEntries(names.map((name, i) => [name, rest[i]])) as unknown as Solution;
       const saved = { cost, a, b } as TransportProblem;
-      const { dcost, da, db } = tf.tidy(() => ({ ...gradient(saved, solution, dy) }));
+      const { dcost, da, db } = tf.tidy(() => ({ ...gradient(saved, solved, dy) }));
       return { cost: () => tf.clone(dcost), a: () => tf.clone(da), b: () => tf.clone(db) };
     },
   );
 }
 
-/** The objective [problems], differentiable in the cost and the masses; solves unless a solution is at hand. */
+/** The objective [problems] of a solution, differentiable in the cost and the masses. */
 export function transportValue(
   problem: TransportProblem,
   planning: SinkhornPlanning,
-  solution?: Solution,
+  solution: Solution,
 ): tf.Tensor1D {
   return differentiable(
     problem,
     solution,
-    planning,
-    (solved) => objectiveOf(problem, solved, planning),
+    () => objectiveOf(problem, solution, planning),
     (saved, solved, dy) => objectiveGradient(saved, solved, planning, dy),
   ) as tf.Tensor1D;
 }
 
-/** The plan [problems, n, m], differentiable in the cost and the masses. */
-export function transportPlan(problem: TransportProblem, planning: SinkhornPlanning): tf.Tensor3D {
+/** The plan [problems, n, m] of a solution, differentiable in the cost and the masses. */
+export function transportPlan(
+  problem: TransportProblem,
+  planning: SinkhornPlanning,
+  solution: Solution,
+): tf.Tensor3D {
   if (planning.gradient === "envelope")
     throw new RangeError('sinkhorn: a plan has no envelope; its gradient is "unrolled" or "implicit".');
   return differentiable(
     problem,
-    undefined,
-    planning,
-    (solved) => tf.clone(solved.plan),
+    solution,
+    () => tf.clone(solution.plan),
     (saved, solved, dy) => throughPlan(saved, solved, planning, tf.div(dy, planning.lambda)),
   ) as tf.Tensor3D;
 }
 
 /** [problems] each: how far the plan's sums are from what they should be, and the duality gap. */
-export function diagnose({ a, b }: TransportProblem, solution: Solution, planning: SinkhornPlanning) {
+export function diagnose(problem: TransportProblem, solution: Solution, planning: SinkhornPlanning) {
   const { f, g, rows, columns } = solution;
   const side = (potential: tf.Tensor, sums: tf.Tensor, mass: tf.Tensor, rho: number) => {
     const shown = finite(potential);
-    // A marginal held by ρ·KL is met where the sums are a·exp(−f/ρ).
-    const wanted = Number.isFinite(rho) ? tf.mul(mass, tf.exp(tf.div(shown, -rho))) : mass;
     const gap = Number.isFinite(rho)
       ? tf.add(
           tf.add(tf.mul(sums, shown), tf.mul(rho, tf.mul(sums, logShare(sums, mass)))),
-          tf.mul(rho, tf.sub(wanted, sums)),
+          tf.mul(rho, tf.sub(wantedSums(potential, mass, rho), sums)),
         )
       : tf.mul(shown, tf.sub(sums, mass));
-    return { error: tf.sum(tf.abs(tf.sub(sums, wanted)), 1), gap: tf.sum(gap, 1) };
+    return tf.sum(gap, 1);
   };
-  const [left, right] = [
-    side(f, rows, a, planning.rho.rows),
-    side(g, columns, b, planning.rho.columns),
-  ] as const;
-  return { rowError: left.error, columnError: right.error, dualityGap: tf.abs(tf.add(left.gap, right.gap)) };
+  const gaps = tf.add(
+    side(f, rows, problem.a, planning.rho.rows),
+    side(g, columns, problem.b, planning.rho.columns),
+  );
+  return { ...marginalErrors(problem, solution, planning), dualityGap: tf.abs(gaps) };
 }

@@ -110,7 +110,7 @@ const sampleWise: Compute = ({ student, teacher }, config) =>
       ...iterationsOf(config),
       transport: transportOf(config),
     },
-  );
+  ).loss;
 
 /** The first points of each example that both have. */
 const universal: Compute = (signals, { temperature }) => {

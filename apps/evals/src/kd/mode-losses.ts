@@ -23,7 +23,7 @@ const sampleWise: Loss = (student, teacher) =>
     sampleWiseSinkhorn(
       { student, teacher },
       { temperature: 1, ground: ground(), lambda: 0.01, iterations: 60 },
-    ),
+    ).loss,
   );
 
 /** Losses under comparison, each a sum over examples; both Sinkhorn losses alone, and the batch-wise one with KL as SinKD has it. */

@@ -1,0 +1,78 @@
+import { lazyGradient } from "@fdiv/tensor-core";
+import * as tf from "@tensorflow/tfjs-core";
+import type { SinkhornPlanning } from "./sinkhorn-options.ts";
+import type { Solution } from "./solution.ts";
+import type { TransportProblem } from "./transport-problem.ts";
+
+/** How well plans met their marginals, of each problem; constants, through which no gradient goes. */
+export interface MarginalFit {
+  /** Σ|P1 − a| in the marginals' mass, [problems]; of relaxed marginals the distance to a·exp(−f/ρ) */
+  rowError: tf.Tensor1D;
+  /** Whether both sides are within the tolerance (10⁻⁴ of the mass when iterations are fixed), bool [problems]. */
+  converged: tf.Tensor1D;
+}
+
+/** Without the points that have no mass, where a potential is −∞. */
+export const finite = (potential: tf.Tensor): tf.Tensor =>
+  tf.where(tf.isInf(potential), tf.zerosLike(potential), potential);
+
+/** A marginal held by ρ·KL is met where the sums are a·exp(−f/ρ). */
+export const wantedSums = (potential: tf.Tensor, mass: tf.Tensor, rho: number): tf.Tensor =>
+  Number.isFinite(rho) ? tf.mul(mass, tf.exp(tf.div(finite(potential), -rho))) : mass;
+
+/** [problems] each: how far the plan's sums are from what they should be. */
+export function marginalErrors(
+  { a, b }: TransportProblem,
+  { f, g, rows, columns }: Solution,
+  { rho }: SinkhornPlanning,
+) {
+  const error = (potential: tf.Tensor, sums: tf.Tensor, mass: tf.Tensor, weight: number) =>
+    tf.sum(tf.abs(tf.sub(sums, wantedSums(potential, mass, weight))), 1) as tf.Tensor1D;
+  return { rowError: error(f, rows, a, rho.rows), columnError: error(g, columns, b, rho.columns) };
+}
+
+const largestOf = (potential: tf.Tensor): tf.Tensor => tf.max(tf.abs(finite(potential)), 1);
+
+/**
+ * Whether both errors are within the tolerance and what single precision adds to it: exponents (f + g − D)/λ are known to
+ * 2⁻²⁴·(max|f| + max|g|)/λ, and so is each part of the mass.
+ */
+export function isWithin(
+  { rowError, columnError }: { rowError: tf.Tensor; columnError: tf.Tensor },
+  { a }: TransportProblem,
+  { f, g }: Solution,
+  { tolerance, lambda }: SinkhornPlanning,
+): tf.Tensor1D {
+  const rounding = tf.mul(2 ** -24 / lambda, tf.add(largestOf(f), largestOf(g)));
+  const share = tf.add(rounding, tolerance > 0 ? 1e-6 : 1e-4);
+  const allowed = tf.add(tf.mul(tf.sum(a, 1), share), tolerance);
+  return tf.lessEqual(tf.maximum(rowError, columnError), allowed) as tf.Tensor1D;
+}
+
+/** What a loss tells about its plans. */
+export function marginalFit(
+  problem: TransportProblem,
+  solution: Solution,
+  planning: SinkhornPlanning,
+): MarginalFit {
+  // In a function without inputs nothing is recorded for gradients.
+  const within = (what: () => tf.Tensor) => lazyGradient({}, what, () => ({})) as tf.Tensor1D;
+  return {
+    rowError: within(() => marginalErrors(problem, solution, planning).rowError),
+    converged: within(() =>
+      isWithin(marginalErrors(problem, solution, planning), problem, solution, planning),
+    ),
+  };
+}
+
+/** The worst of several transports of the same problems. */
+export const worstFit = (fits: MarginalFit[]): MarginalFit => ({
+  rowError: fits.map(({ rowError }) => rowError).reduce((x, y) => tf.maximum(x, y)),
+  converged: fits.map(({ converged }) => converged).reduce((x, y) => tf.logicalAnd(x, y)),
+});
+
+/** Of problems without points. */
+export const nothingToMeet = (problems: number): MarginalFit => ({
+  rowError: tf.zeros([problems]),
+  converged: tf.ones([problems], "bool"),
+});
