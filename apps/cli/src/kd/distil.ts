@@ -14,10 +14,11 @@ import { judgePoints } from "./judge-points.ts";
 import { type KdBatch, kdBatches, type Pair } from "./kd-batches.ts";
 import { kdItems, kdTexts } from "./kd-data.ts";
 import { kdLoss, kdTerms } from "./kd-loss.ts";
-import type { KdModel } from "./kd-model.ts";
+import type { KdModel, Layout } from "./kd-model.ts";
 import type { KdConfig } from "./kd-schema.ts";
 import { type KdUse, type Opened, openKdModel } from "./open-kd-model.ts";
 import { checkKind, checkPair, pairsOf, sharesTokens } from "./pairs.ts";
+import { rowErrorAlarm } from "./row-error-alarm.ts";
 import { taskMetrics } from "./task-metrics.ts";
 import { signalTensors, teacherOf } from "./teacher-signal.ts";
 
@@ -82,6 +83,7 @@ export async function distil(
     const answerVocabulary = wantsAnswers && items ? model.answerVocabulary?.(items.train) : undefined;
     const answers = config.vocabulary === "answers" ? answerVocabulary : undefined;
     const start = await model.fingerprint();
+    const counted = ({ labels, examples }: Layout) => (config.level === "token" ? labels.length : examples);
     await runTraining<KdBatch>(
       {
         config: effective(config),
@@ -105,10 +107,11 @@ export async function distil(
               isRegression: model.isRegression,
               ...(answerVocabulary && { answerVocabulary }),
             };
-            return kdLoss(terms, signals, answers);
+            return kdLoss(terms, signals, { answers, counted: counted(layout) });
           },
-          examples: ({ layout }) => (config.level === "token" ? layout.labels.length : layout.examples),
+          examples: ({ layout }) => counted(layout),
           tokens: ({ layout }) => layout.tokens,
+          callbacks: { onStep: rowErrorAlarm(session.warn) },
           describe: ({ examples }) => examples.map(({ source }) => source),
           evaluate: async () => {
             const points = await judgePoints(held, model, teacher, config.batchSize);

@@ -12,11 +12,9 @@ export const kdDefaults = {
 
 export const sinkhornDefaults = {
   lambda: 0.1,
-  iterations: 20,
   formulation: "batch",
   cost: "l1",
   debiased: false,
-  gradient: "unrolled",
 } as const;
 
 /** Keys that a configuration's other keys leave without effect, each with the reason. */

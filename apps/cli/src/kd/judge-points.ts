@@ -6,6 +6,7 @@ import { kdBatch, type Pair } from "./kd-batches.ts";
 import type { KdModel } from "./kd-model.ts";
 import type { KdConfig } from "./kd-schema.ts";
 import { signalTensors, type Teacher, type TeacherSignal } from "./teacher-signal.ts";
+import { stoppingOf } from "./transport-terms.ts";
 
 /** Means over the points of held-out examples: the label's loss, and how near student and teacher are. */
 export async function judgePoints(
@@ -70,7 +71,7 @@ export async function drawPlan(
   teacher: Teacher,
   { temperature, sinkhorn }: Pick<KdConfig, "temperature" | "sinkhorn">,
 ): Promise<DrawnPlan | undefined> {
-  const { lambda, iterations, tolerance } = sinkhorn;
+  const { lambda } = sinkhorn;
   const { signal, layout } = await kdBatch(pairs.slice(0, drawnPoints), model, teacher);
   const count = Math.min(drawnPoints, layout.labels.length);
   if (!signal || signal.indices || model.isRegression || signal.points < count) return undefined;
@@ -81,8 +82,7 @@ export async function drawPlan(
     const law = (x: tf.Tensor2D) =>
       tf.softmax(tf.div(tf.slice(x, [0, 0], [count, -1]), temperature)) as tf.Tensor2D;
     const cost = costMatrix(law(student), law(logits), sinkhorn.cost);
-    const until = tolerance === undefined ? { iterations } : { tolerance };
-    return { cost, plan: sinkhornPlan(cost, { lambda, ...until, marginals: "unit" }) };
+    return { cost, plan: sinkhornPlan(cost, { lambda, ...stoppingOf({ sinkhorn }), marginals: "unit" }) };
   });
   if (!drawn) return undefined;
   const rows = {

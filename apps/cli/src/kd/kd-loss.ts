@@ -47,21 +47,34 @@ function overAnswers(signals: Signals, ids: readonly number[]): Signals {
   };
 }
 
+export interface KdLossOptions {
+  /** The tokens that teacher and student are compared over; labels are learnt over all. */
+  answers?: readonly number[] | undefined;
+  /** What sums are divided by in the end; the points when absent. */
+  counted?: number;
+}
+
 /**
- * Σ weight × term, each a sum over the points, and each term's own sum by name.
- *
- * @param answers the tokens that teacher and student are compared over; labels are learnt over all
+ * Σ weight × term, each a sum over the points, and each term's own sum by name; of transport as `name/row-error` how much of their mass the
+ * plans' rows are off, a share once it is divided by what is counted.
  */
 export function kdLoss(
   terms: readonly LossTerm[],
   signals: Signals,
-  answers?: readonly number[],
+  { answers, counted = signals.labels.length }: KdLossOptions = {},
 ): { loss: tf.Scalar; metrics: Record<string, tf.Tensor> } {
   const compared = answers && signals.teacher ? overAnswers(signals, answers) : signals;
-  const sums = terms.map((term) => term.sum(term.needsTeacher ? compared : signals));
-  const weighted = sums.map((sum, i) => tf.mul(terms[i]!.weight, sum));
+  const sums = terms.map((term) => term.sums(term.needsTeacher ? compared : signals));
+  const weighted = sums.map(({ loss }, i) => tf.mul(terms[i]!.weight, loss));
   return {
     loss: tf.addN(weighted) as tf.Scalar,
-    metrics: Object.fromEntries(terms.map(({ name }, i) => [`terms/${name}`, sums[i]!])),
+    metrics: Object.fromEntries(
+      terms.flatMap(({ name }, i) => {
+        const { loss, rowError } = sums[i]!;
+        // Each point has mass 1.
+        const off = rowError && tf.mul(rowError, counted / signals.labels.length);
+        return [[`terms/${name}`, loss] as const, ...(off ? [[`${name}/row-error`, off] as const] : [])];
+      }),
+    ),
   };
 }

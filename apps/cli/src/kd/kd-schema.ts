@@ -96,7 +96,9 @@ const student = z
 // What has a default of its own is filled in by `settled`, so that it can be told from what is written.
 const sinkhornKeys = z.strictObject({
   lambda: z.number().positive().optional().describe("λ, the entropy's weight; 0.1 when absent."),
-  iterations: count.optional().describe("T; 20 when absent."),
+  iterations: count
+    .optional()
+    .describe("T; 20 when absent, but of sample-wise what the iterations come to, in closed form."),
   tolerance: z
     .number()
     .positive()
@@ -117,7 +119,10 @@ const sinkhornKeys = z.strictObject({
     .boolean()
     .optional()
     .describe("Of the sinkhorn loss: 0 where student and teacher are the same; false when absent."),
-  gradient: z.enum(["unrolled", "implicit"]).optional().describe("unrolled when absent."),
+  gradient: z
+    .enum(["unrolled", "implicit"])
+    .optional()
+    .describe("Through the iterations or of their fixed point; unrolled when absent."),
 });
 
 /** A configuration as it is written. */

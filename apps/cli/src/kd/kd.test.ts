@@ -52,6 +52,10 @@ describe("fdiv kd", () => {
     const steps = rows.filter((row) => row.loss !== undefined);
     for (const term of ["terms/ce", "terms/forward-kl", "terms/sinkhorn"])
       expect(steps.at(-1)![term]!).toBeLessThan(steps[0]![term]!);
+    const off = rows.flatMap((row) => row["sinkhorn/row-error"] ?? []);
+    expect(off).toHaveLength(steps.length);
+    expect(Math.max(...off)).toBeLessThan(0.1);
+    expect(folder.said.join()).not.toMatch(/row-error/);
     const evaluations = rows.filter((row) => row["eval/accuracy"] !== undefined);
     expect(evaluations.at(-1)!["eval/forward-kl"]!).toBeLessThan(0.5 * evaluations[0]!["eval/forward-kl"]!);
     const plan = distillation.plan!;
@@ -59,6 +63,14 @@ describe("fdiv kd", () => {
     for (let j = 0; j < plan.plan.length; j++)
       expect(plan.plan.reduce((sum, row) => sum + row[j]!, 0)).toBeCloseTo(1, 4);
     expect((await json(at("sinkhorn/model/config.json"))).num_hidden_layers).toBe(2);
+  });
+
+  it("logs how far plans are off, and warns once where they are far", async () => {
+    const sinkhorn = { lambda: 0.005, iterations: 1 };
+    const { rows } = await run("loose", { student: { layers: 1 }, steps: 2, sinkhorn });
+    const off = rows.flatMap((row) => row["sinkhorn/row-error"] ?? []);
+    expect(Math.min(...off)).toBeGreaterThan(0.1);
+    expect(folder.said.filter((line) => /sinkhorn\/row-error: .* off by/.test(line))).toHaveLength(1);
   });
 
   it.each<[string, string | Record<string, number>]>([

@@ -2,11 +2,7 @@ import { divergence } from "@fdiv/divergences";
 import {
   generalisedJensenShannon,
   logitDistillation,
-  multiLevelDistillation,
-  type SinkhornOptions,
   type SparseTeacher,
-  sampleWiseSinkhorn,
-  sinkhornKd,
   skewForwardKl,
   skewReverseKl,
   sparseDistillation,
@@ -14,8 +10,8 @@ import {
 } from "@fdiv/sinkhorn-kd";
 import { crossEntropy, gatherRows } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
-import { inSequences } from "./in-sequences.ts";
 import type { KdConfig } from "./kd-schema.ts";
+import { multiLevel, sampleWise, transported } from "./transport-terms.ts";
 
 /** What the terms of a loss are computed of; all points count alike. */
 export interface Signals {
@@ -40,7 +36,7 @@ export interface Signals {
   answerVocabulary?: readonly number[];
 }
 
-/** One term: its sum over the points. */
+/** One term. */
 export interface LossTerm {
   name: string;
   weight: number;
@@ -49,10 +45,17 @@ export interface LossTerm {
   isCrossVocabulary: boolean;
   /** Whether it is a function of which points are computed together. */
   isOfTheBatch: boolean;
-  sum(signals: Signals): tf.Scalar;
+  /** Sums over the points: the loss, and of transport how much of their mass the plans' rows are off. */
+  sums(signals: Signals): { loss: tf.Scalar; rowError?: tf.Scalar };
 }
 
-type Compute = (signals: Signals, config: KdConfig) => tf.Tensor;
+/** Losses that add up to a term's, and of transport each problem's Σ|P1 − a|, in mass of which every point has 1. */
+export interface Transported {
+  losses: tf.Tensor;
+  rowError: tf.Tensor;
+}
+
+export type Compute<Losses = tf.Tensor | Transported> = (signals: Signals, config: KdConfig) => Losses;
 interface Kind {
   compute: Compute;
   isCrossVocabulary?: boolean;
@@ -60,57 +63,12 @@ interface Kind {
 }
 
 /** [points] losses against the labels: cross-entropy, or of a regression the squared error. */
-const labelLoss: Compute = ({ student, labels, labelled, isRegression }) => {
+const labelLoss: Compute<tf.Tensor> = ({ student, labels, labelled, isRegression }) => {
   const losses = isRegression
     ? tf.squaredDifference(tf.reshape(student, [-1]), tf.tensor1d(labels as Float32Array))
     : crossEntropy(student, tf.tensor1d(labels as Int32Array, "int32"));
   return labelled.every((one) => one === 1) ? losses : tf.mul(losses, tf.tensor1d(labelled));
 };
-
-const transportOf = ({ sinkhorn }: KdConfig): Partial<SinkhornOptions> =>
-  ({
-    ...(sinkhorn.tolerance !== undefined && { tolerance: sinkhorn.tolerance }),
-    gradient: sinkhorn.gradient,
-  }) as Partial<SinkhornOptions>;
-
-const iterationsOf = ({ sinkhorn }: KdConfig) =>
-  sinkhorn.tolerance === undefined ? { iterations: sinkhorn.iterations } : {};
-
-const transported: Compute = (signals, config) => {
-  const { lambda, cost, debiased, formulation } = config.sinkhorn;
-  const options = {
-    lambda,
-    cost,
-    debiased,
-    temperature: config.temperature,
-    ...iterationsOf(config),
-    transport: transportOf(config),
-  };
-  const { student, teacher, sequence, examples, answerVocabulary } = signals;
-  if (formulation === "sequence") {
-    const both = [student, teacher!].map((logits) => inSequences(logits, sequence, examples));
-    const pair = { student: both[0]!.padded, teacher: both[1]!.padded };
-    return sinkhornKd(pair, { ...options, formulation: { kind: "sequence" }, mask: both[0]!.mask }).loss;
-  }
-  const pair = { student, teacher: teacher! };
-  if (formulation === "batch") return sinkhornKd(pair, options).loss;
-  const answers = tf.ones([student.shape[0]]);
-  return sinkhornKd(pair, {
-    ...options,
-    formulation: { kind: "answer", answers, ...(answerVocabulary && { vocabulary: answerVocabulary }) },
-  }).loss;
-};
-
-const sampleWise: Compute = ({ student, teacher }, config) =>
-  sampleWiseSinkhorn(
-    { student, teacher: teacher! },
-    {
-      lambda: config.sinkhorn.lambda,
-      temperature: config.temperature,
-      ...iterationsOf(config),
-      transport: transportOf(config),
-    },
-  ).loss;
 
 /** The first points of each example that both have. */
 const universal: Compute = (signals, { temperature }) => {
@@ -119,24 +77,6 @@ const universal: Compute = (signals, { temperature }) => {
   const rows = (x: tf.Tensor2D, at: Int32Array) => gatherRows(x, tf.tensor1d(at, "int32")) as tf.Tensor2D;
   const pair = { student: rows(student, mine), teacher: rows(teacher!, theirs) };
   return universalLogitDistance(pair, { temperature });
-};
-
-const multiLevel: Compute = (signals, config) => {
-  const { student, teacher, sequence, teacherSequence, examples } = signals;
-  const mine = inSequences(student, sequence, examples);
-  const theirs = inSequences(teacher!, teacherSequence, examples);
-  const { loss } = multiLevelDistillation(
-    { student: mine.padded, teacher: theirs.padded },
-    {
-      temperature: config.temperature,
-      lambda: config.sinkhorn.lambda,
-      ...iterationsOf(config),
-      transport: transportOf(config),
-      masks: { student: mine.mask, teacher: theirs.mask },
-    },
-  );
-  // A mean over a sequence's tokens; times their number it adds up over micro-batches like every other term.
-  return tf.mul(loss, tf.sum(mine.mask, 1));
 };
 
 /** Pairs of points with the same place in the same example. */
@@ -200,6 +140,11 @@ export function lossTerm(name: string, weight: number, config: KdConfig): LossTe
     needsTeacher: kind.needsTeacher ?? true,
     isCrossVocabulary: kind.isCrossVocabulary ?? false,
     isOfTheBatch: name === "sinkhorn" && config.sinkhorn.formulation !== "sequence",
-    sum: (signals) => tf.sum(kind.compute(signals, config)) as tf.Scalar,
+    sums(signals) {
+      const found = kind.compute(signals, config);
+      if (found instanceof tf.Tensor) return { loss: tf.sum(found) as tf.Scalar };
+      const { losses, rowError } = found;
+      return { loss: tf.sum(losses) as tf.Scalar, rowError: tf.sum(rowError) as tf.Scalar };
+    },
   };
 }
