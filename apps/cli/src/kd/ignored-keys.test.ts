@@ -60,13 +60,16 @@ describe("keys that would have no effect", () => {
   });
 
   it("trip nothing by their defaults, which are filled in whatever the loss is", () => {
-    for (const loss of ["sinkhorn", "sample-wise", "multi-level", "uld", "mse", "js", "ce", weights]) {
+    for (const loss of ["sinkhorn", "multi-level", "uld", "mse", "js", "ce", weights]) {
       const config = checked({ loss });
       expect([config.alpha, config.beta, config.temperature, config.sinkhorn]).toEqual([
         ...[0.9, 0.8, 2],
         sinkhornDefaults,
       ]);
     }
+    // How sample-wise is iterated is left open: its closed form is the default.
+    const { iterations: _, gradient: __, ...rest } = sinkhornDefaults;
+    expect(checked({ loss: "sample-wise" }).sinkhorn).toEqual(rest);
     expect(checked({ sinkhorn: { tolerance: 1e-3, cost: "cosine" } }).sinkhorn).toMatchObject({
       tolerance: 1e-3,
       cost: "cosine",
@@ -79,7 +82,14 @@ describe("keys that would have no effect", () => {
   });
 
   it("are not kept by the run, so that what it keeps reads as itself again", () => {
-    for (const settings of [{}, { loss: weights }, { loss: "ce" }, { loss: "multi-level" }, alone]) {
+    for (const settings of [
+      {},
+      { loss: weights },
+      { loss: "ce" },
+      { loss: "multi-level" },
+      { loss: "sample-wise" },
+      alone,
+    ]) {
       const config = checked(settings);
       const kept = JSON.parse(JSON.stringify(effective(config)));
       const again = checked({ teacher: undefined, ...kept });

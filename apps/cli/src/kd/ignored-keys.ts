@@ -12,10 +12,21 @@ export const kdDefaults = {
 
 export const sinkhornDefaults = {
   lambda: 0.1,
+  iterations: 20,
   formulation: "batch",
   cost: "l1",
   debiased: false,
+  gradient: "unrolled",
 } as const;
+
+/** What stays open where a term is sample-wise, which is iterated only where it is written how. */
+const ofIterating: readonly string[] = ["iterations", "gradient"];
+
+/** The defaults of a loss's transport. */
+export const sinkhornDefaultsOf = (loss: WrittenKd["loss"]): Partial<typeof sinkhornDefaults> =>
+  Object.hasOwn(weightsOf({ ...kdDefaults, loss }), "sample-wise")
+    ? Object.fromEntries(Object.entries(sinkhornDefaults).filter(([key]) => !ofIterating.includes(key)))
+    : sinkhornDefaults;
 
 /** Keys that a configuration's other keys leave without effect, each with the reason. */
 export interface IgnoredKey {

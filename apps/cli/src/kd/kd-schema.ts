@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { count, data, fraction, loraWithDropout, optimizer, run, storage } from "../config/schemas.ts";
-import { kdDefaults, refusedKeys, sinkhornDefaults } from "./ignored-keys.ts";
+import { kdDefaults, refusedKeys, type sinkhornDefaults, sinkhornDefaultsOf } from "./ignored-keys.ts";
 
 const modelPath = z.string().describe("A folder, a GGUF or llama2.c file, or hf:owner/name@revision.");
 const tokenizer = z.string().optional().describe("Tokenizer of a llama2.c model.");
@@ -200,7 +200,7 @@ type Filled<T, K extends keyof T> = Omit<T, K> & { [P in K]-?: Exclude<T[P], und
 
 /** A configuration with every default filled in. */
 export type KdConfig = Filled<Omit<WrittenKd, "sinkhorn">, keyof typeof kdDefaults> & {
-  sinkhorn: Filled<WrittenSinkhorn, keyof typeof sinkhornDefaults>;
+  sinkhorn: Filled<WrittenSinkhorn, Exclude<keyof typeof sinkhornDefaults, "iterations" | "gradient">>;
 };
 
 /** The keys that have a value, in one order, so that a run is the same however its configuration was written. */
@@ -211,7 +211,7 @@ const inOrder = (values: Record<string, unknown>, shape: object): Record<string,
 
 export function settled(written: WrittenKd): KdConfig {
   const sinkhorn = {
-    ...sinkhornDefaults,
+    ...sinkhornDefaultsOf(written.loss),
     ...inOrder(written.sinkhorn, sinkhornKeys.shape),
   };
   const all = {

@@ -5,16 +5,14 @@ import {
   sinkhornKd,
 } from "@fdiv/sinkhorn-kd";
 import * as tf from "@tensorflow/tfjs-core";
+import { sinkhornDefaults } from "./ignored-keys.ts";
 import { inSequences } from "./in-sequences.ts";
 import type { KdConfig } from "./kd-schema.ts";
 import type { Compute, Transported } from "./loss-terms.ts";
 
-/** T where neither it nor a tolerance is written, as SinKD has it. */
-const usualIterations = 20;
-
 /** When iterations stop: after T, or at a tolerance. */
 export const stoppingOf = ({ sinkhorn: { iterations, tolerance } }: Pick<KdConfig, "sinkhorn">) =>
-  tolerance === undefined ? { iterations: iterations ?? usualIterations } : { tolerance };
+  tolerance === undefined ? { iterations: iterations ?? sinkhornDefaults.iterations } : { tolerance };
 
 /** Options that every transport takes, of a solver that differentiates its iterations unless another gradient is written. */
 const solverOf = ({ sinkhorn }: KdConfig) => {
@@ -28,7 +26,7 @@ const solverOf = ({ sinkhorn }: KdConfig) => {
     ...(iterations !== undefined && { iterations }),
     transport: {
       ...(tolerance !== undefined && { tolerance }),
-      gradient: sinkhorn.gradient ?? "unrolled",
+      gradient: sinkhorn.gradient ?? sinkhornDefaults.gradient,
     } as Partial<SinkhornOptions>,
   };
 };
