@@ -4,6 +4,7 @@ import { distilRun, type KdEvaluation, kdSchema, openSession, readConfig, type S
 import { renderReport } from "@fdiv/report";
 import { readRun } from "@fdiv/report/node";
 import { pathPart, sweep } from "../sweep.ts";
+import { heardSettings, type Variant } from "./heard-settings.ts";
 import { type KdSeedRow, type KdSummary, summariseSeeds } from "./kd-table.ts";
 
 export interface KdRecipe {
@@ -14,11 +15,6 @@ export interface KdRecipe {
   /** One key at a time, each with its values; of the last loss alone. */
   vary: readonly { key: string; values: readonly string[] }[];
   seeds: readonly number[];
-}
-
-interface Variant {
-  name: string;
-  settings: string[];
 }
 
 /** Every loss as it is, then the last one with each varied key. */
@@ -45,15 +41,16 @@ export async function distilVariants(recipe: KdRecipe): Promise<KdSummary[]> {
   const { output, settings, seeds } = recipe;
   const session = await openSession({ quiet: true });
   const variants = variantsOf(recipe);
+  const heard = await heardSettings(settings, variants);
   const runs = seeds.flatMap((seed, round) =>
-    variants.map(({ name, settings: own }) => {
+    variants.map(({ name, settings: own }, at) => {
       const directory = join(output, `${pathPart(name)}-seed${seed}`);
       const make = async (quiet: Session, resume: boolean) => {
         const config = await readConfig(kdSchema, undefined, [
           ...lean,
           `teacher.fineTune.output=${join(output, "teacher")}`,
           `teacher.cache.folder=${join(output, "teacher-outputs")}`,
-          ...settings,
+          ...heard[at]!,
           ...own,
           `seed=${seed}`,
           `output=${directory}`,
