@@ -2,7 +2,7 @@ import { lazyGradient } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { SinkhornPlanning } from "./sinkhorn-options.ts";
 import type { Solution } from "./solution.ts";
-import type { TransportProblem } from "./transport-problem.ts";
+import { canLook, type TransportProblem } from "./transport-problem.ts";
 
 /** How well plans met their marginals, of each problem; constants, through which no gradient goes. */
 export interface MarginalFit {
@@ -55,6 +55,7 @@ export function marginalFit(
   solution: Solution,
   planning: SinkhornPlanning,
 ): MarginalFit {
+  if (canLook()) return fitByNumbers(problem, solution, planning);
   // In a function without inputs nothing is recorded for gradients.
   const within = (what: () => tf.Tensor) => lazyGradient({}, what, () => ({})) as tf.Tensor1D;
   return {
@@ -62,6 +63,39 @@ export function marginalFit(
     converged: within(() =>
       isWithin(marginalErrors(problem, solution, planning), problem, solution, planning),
     ),
+  };
+}
+
+/** The same where numbers are at hand: a dozen operations on a few numbers are half of a small loss's time. */
+function fitByNumbers(
+  { a, b }: TransportProblem,
+  { f, g, rows, columns }: Solution,
+  { rho, lambda, tolerance }: SinkhornPlanning,
+): MarginalFit {
+  const batch = a.shape[0];
+  const side = (potential: tf.Tensor2D, sums: tf.Tensor2D, mass: tf.Tensor2D, weight: number) => {
+    const points = mass.shape[1];
+    const [shown, met, held] = [potential, sums, mass].map((x) => x.dataSync<"float32">());
+    const [error, largest, total] = [0, 0, 0].map(() => new Float64Array(batch));
+    for (let i = 0; i < batch; i++)
+      for (let at = i * points; at < (i + 1) * points; at++) {
+        const [x, m] = [shown![at]!, held![at]!];
+        const known = Math.abs(x) === Number.POSITIVE_INFINITY ? 0 : x;
+        error![i]! += Math.abs(met![at]! - (Number.isFinite(weight) ? m * Math.exp(-known / weight) : m));
+        largest![i] = Math.max(largest![i]!, Math.abs(known));
+        total![i]! += m;
+      }
+    return { error: error!, largest: largest!, total: total! };
+  };
+  const [left, right] = [side(f, rows, a, rho.rows), side(g, columns, b, rho.columns)] as const;
+  const converged = left.error.map((error, i) => {
+    const share =
+      (2 ** -24 / lambda) * (left.largest[i]! + right.largest[i]!) + (tolerance > 0 ? 1e-6 : 1e-4);
+    return Number(Math.max(error, right.error[i]!) <= left.total[i]! * share + tolerance);
+  });
+  return {
+    rowError: tf.tensor1d(Float32Array.from(left.error)),
+    converged: tf.tensor1d(Uint8Array.from(converged), "bool"),
   };
 }
 
