@@ -176,6 +176,10 @@ export function planSinkhorn(options: SinkhornOptions): SinkhornPlanning {
   const acceleration = accelerationOf(options);
   if (acceleration.kind === "anderson" && !untilTolerance)
     throw new RangeError("sinkhorn: Anderson acceleration needs a tolerance to stop at.");
+  if (acceleration.kind === "anderson" && untilTolerance && options.checkEvery !== undefined)
+    throw new RangeError(
+      "sinkhorn: checkEvery would be ignored, Anderson acceleration looks after each acceleration.period.",
+    );
   const objective = oneOf("objective", options.objective ?? "sharp", ["sharp", "regularised"]);
   const otherwise = objective === "regularised" ? "envelope" : untilTolerance ? "implicit" : "unrolled";
   const gradient = oneOf("gradient", options.gradient ?? otherwise, ["unrolled", "implicit", "envelope"]);
