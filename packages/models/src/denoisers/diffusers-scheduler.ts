@@ -81,8 +81,13 @@ export function parametrisationFromDiffusers(json: Json): Parametrisation {
       sigmaData: numberOf(json, "sigma_data", 0.5),
       range: [numberOf(json, "sigma_min", 0.002), numberOf(json, "sigma_max", 80)],
       prediction: prediction as "epsilon",
+      levelScale: numberOf(json, "level_scale", 1),
     });
   }
+  if (name === "CMStochasticIterativeScheduler")
+    throw new RangeError(
+      'scheduler_config.json: CMStochasticIterativeScheduler is a consistency model\'s, which gives the end of a trajectory and not the mean of the data: no denoiser. A diffusion model of the same nets (OpenAI\'s edm_imagenet64_ema) takes { "_class_name": "EDMEulerScheduler", "level_scale": 1000 } there.',
+    );
   if (!discrete.includes(name))
     throw new RangeError(
       `scheduler_config.json: ${name} can't be read; there are ${[...ofEdm, ...discrete].join(", ")}.`,

@@ -202,6 +202,23 @@ describe("schedules", () => {
       }
     }
   });
+  it("EDM's nets of OpenAI hear 250·ln σ, and say so when they are written; consistency models are no denoisers", () => {
+    const given = { _class_name: "EDMEulerScheduler", level_scale: 1000 };
+    const { coefficients, scheduler } = parametrisationFromDiffusers(given);
+    const [found, plain] = [
+      coefficients,
+      parametrisationFromDiffusers({ ...given, level_scale: 1 }).coefficients,
+    ].map((of) => of(fill(1, 3)));
+    expect(found!.level.dataSync()[0]).toBeCloseTo(250 * Math.log(3), 3);
+    for (const name of ["skip", "out", "in"] as const)
+      expect(found![name].dataSync()).toEqual(plain![name].dataSync());
+    expect(parametrisationFromDiffusers({ ...scheduler }).scheduler).toEqual(scheduler);
+    expect(scheduler).toMatchObject(given);
+    expect(() => parametrisationFromDiffusers({ ...given, level_scale: 0 })).toThrow(/levelScale is 0/);
+    expect(() => parametrisationFromDiffusers({ _class_name: "CMStochasticIterativeScheduler" })).toThrow(
+      /consistency model's.*no denoiser/,
+    );
+  });
   it("DDPM's linear betas", () => {
     const { range } = parametrisationFromDiffusers({ _class_name: "DDPMScheduler" });
     expect(range[0]).toBeCloseTo(Math.sqrt(1 / 0.9999 - 1), 8);

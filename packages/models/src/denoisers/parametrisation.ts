@@ -18,17 +18,25 @@ export interface Parametrisation {
 /** What `edm` predicts: F of EDM's table 1, or the v of EDM schedulers, whose sign of c_out is turned. */
 export type EdmPrediction = "epsilon" | "v_prediction";
 
-/** EDM's preconditioning (Karras et al. 2022, https://arxiv.org/abs/2206.00364, table 1). */
+/**
+ * EDM's preconditioning (Karras et al. 2022, https://arxiv.org/abs/2206.00364, table 1).
+ *
+ * @param options.levelScale what c_noise = ln(σ)/4 is multiplied by; 1000 in nets that OpenAI trained as EDM's, default 1
+ */
 export function edm({
   sigmaData = 0.5,
   range = [0.002, 80] as readonly [number, number],
   prediction = "epsilon" as EdmPrediction,
+  levelScale = 1,
 } = {}): Parametrisation {
-  if (!(sigmaData > 0)) throw new RangeError(`edm: sigmaData is ${sigmaData}, expected a positive number.`);
+  for (const [name, value] of Object.entries({ sigmaData, levelScale }))
+    if (!(value > 0)) throw new RangeError(`edm: ${name} is ${value}, expected a positive number.`);
   return {
     range,
     scheduler: {
       _class_name: "EDMEulerScheduler",
+      // No setting of diffusers: there c_noise has no scale.
+      ...(levelScale !== 1 && { level_scale: levelScale }),
       prediction_type: prediction,
       rho: 7,
       sigma_data: sigmaData,
@@ -42,7 +50,7 @@ export function edm({
         skip: tf.div(sigmaData ** 2, total),
         out: prediction === "v_prediction" ? tf.neg(out) : out,
         in: tf.rsqrt(total),
-        level: tf.mul(0.25, tf.log(sigma)) as tf.Tensor1D,
+        level: tf.mul(0.25 * levelScale, tf.log(sigma)) as tf.Tensor1D,
       };
     },
   };
