@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
+import { link, mkdir, mkdtemp, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
@@ -53,6 +53,9 @@ describe("the items of fdiv kd", () => {
     );
     await symlink(train, join(place, "dev.tsv"));
     await expect(items({ name: "sst2", folder: place })).rejects.toThrow(/is the training file/);
+    await link(train, join(place, "linked.tsv"));
+    const linked = { validation: join(place, "linked.tsv") };
+    await expect(items({ name: "sst2", folder: place, files: linked })).rejects.toThrow(/training file/);
     await expect(items({ name: "sst2", files: { train } })).rejects.toThrow(
       /no file for validation; give files\.validation/,
     );

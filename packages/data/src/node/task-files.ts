@@ -67,7 +67,10 @@ export async function taskFile(place: TaskPlace, split: TaskSplit): Promise<stri
   );
 }
 
-/** Whether two paths lead to one file, links followed. */
+/** Whether two paths lead to one file, by links of either kind. */
 export async function sameFile(a: string, b: string): Promise<boolean> {
-  return (await realpath(a)) === (await realpath(b));
+  if ((await realpath(a)) === (await realpath(b))) return true;
+  const [first, second] = await Promise.all([stat(a, { bigint: true }), stat(b, { bigint: true })]);
+  // File systems without numbers of files give 0.
+  return first.ino !== 0n && first.ino === second.ino && first.dev === second.dev;
 }
