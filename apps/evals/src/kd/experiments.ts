@@ -47,6 +47,8 @@ export const experiments: Record<string, Experiment> = {
   rte: pairs("rte", 96, 2, 2),
   ablations: {
     ...encoder,
+    // The paper's T for the sample-wise loss too, which is in closed form otherwise.
+    settings: [...encoder.settings, "sinkhorn.iterations=20"],
     losses: ["sample-wise", "sinkhorn"],
     vary: [
       { key: "sinkhorn.lambda", values: ["0.02", "0.5"] },
