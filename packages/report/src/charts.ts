@@ -3,8 +3,11 @@ import { parseHTML } from "linkedom";
 import { escapeHtml } from "./html.ts";
 import type { Bin } from "./run-data.ts";
 
-/** Okabe and Ito's colours, told apart by every kind of sight. */
-const palette = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"];
+/** Okabe and Ito's colours, told apart by every kind of sight; then others, for pages with more series than those. */
+const palette = [
+  ...["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999999"],
+  ...["#8566D0", "#B03A56", "#44AA99", "#B0A030", "#AA4499", "#6B8E23", "#CC6677"],
+];
 
 export type Colours = ReadonlyMap<string, string>;
 
@@ -13,7 +16,8 @@ export const coloursOf = (names: readonly string[]): Colours =>
 
 const { document } = parseHTML("<!doctype html><html><body></body></html>");
 
-function figure(caption: string, marks: Plot.Markish[], options: Plot.PlotOptions): string {
+/** A chart without its frame. */
+export function drawing(marks: Plot.Markish[], options: Plot.PlotOptions): string {
   const plot = Plot.plot({
     document: document as unknown as Document,
     width: 420,
@@ -24,10 +28,26 @@ function figure(caption: string, marks: Plot.Markish[], options: Plot.PlotOption
     marks,
     ...options,
   });
-  return `<figure><figcaption>${escapeHtml(caption)}</figcaption>${plot.outerHTML}</figure>`;
+  return plot.outerHTML;
 }
 
-const named = (colours: Colours) => ({ domain: [...colours.keys()], range: [...colours.values()] });
+/** Drawings, one under another, in a frame with a caption. */
+export const framed = (caption: string, ...drawings: readonly string[]): string =>
+  `<figure><figcaption>${escapeHtml(caption)}</figcaption>${drawings.join("")}</figure>`;
+
+export const figure = (caption: string, marks: Plot.Markish[], options: Plot.PlotOptions): string =>
+  framed(caption, drawing(marks, options));
+
+/** Small numbers as powers of ten, which fit beside an axis; nothing where the usual ticks do. */
+export function tickFormatOf(values: readonly number[]): { tickFormat?: (value: number) => string } {
+  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  if (largest === 0 || largest >= 0.01) return {};
+  return {
+    tickFormat: (value) => (value === 0 ? "0" : Number(value.toPrecision(3)).toExponential()),
+  };
+}
+
+export const named = (colours: Colours) => ({ domain: [...colours.keys()], range: [...colours.values()] });
 
 export interface Point {
   series: string;
@@ -70,7 +90,13 @@ export function lines(caption: string, yLabel: string, series: readonly Point[][
     ],
     {
       x: { label: "step" },
-      y: { label: yLabel, grid: true, nice: true, ...domainOfConstant(points) },
+      y: {
+        label: yLabel,
+        grid: true,
+        nice: true,
+        ...domainOfConstant(points),
+        ...tickFormatOf(points.map(({ y }) => y)),
+      },
       color: named(colours),
     },
   );
@@ -233,26 +259,6 @@ export function density(
       color: { scheme: "viridis", reverse: true },
     },
   );
-}
-
-/** A matrix as squares, rows from the top, shades from 0 to the largest; empty when there is nothing to draw. */
-export function heatMap(
-  caption: string,
-  matrix: readonly (readonly number[])[],
-  [rows, columns]: readonly [string, string],
-): string {
-  const cells = matrix.flatMap((row, y) => row.map((value, x) => ({ x, y, value })));
-  if (cells.length === 0 || cells.some(({ value }) => !Number.isFinite(value))) return "";
-  return figure(caption, [Plot.cell(cells, { x: "x", y: "y", fill: "value", inset: 0 })], {
-    height: 380,
-    x: { label: columns, ticks: [] },
-    y: { label: rows, ticks: [] },
-    color: {
-      scheme: "blues",
-      domain: [0, Math.max(...cells.map(({ value }) => value), 1e-30)],
-      legend: false,
-    },
-  });
 }
 
 /** Which colour is which, once for all charts. */

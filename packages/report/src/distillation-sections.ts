@@ -1,143 +1,132 @@
-import { type Colours, heatMap, legend, lines, type Point } from "./charts.ts";
-import { table } from "./html.ts";
-import type { DistillationEvaluation, RunData } from "./run-data.ts";
+import { intervals, plots } from "./charts.ts";
+import {
+  comparison,
+  type Figure,
+  inBrackets,
+  meanAndHalf,
+  referenceOf,
+  seedDifferences,
+} from "./comparison.ts";
+import {
+  heldOutFigures,
+  isDistilled,
+  lossColours,
+  lossVariants,
+  metricKeys,
+  nearnessFigures,
+  taskFigures,
+} from "./distilled-runs.ts";
+import { heading, number, remark, table } from "./html.ts";
+import type { Range, RunData } from "./run-data.ts";
 import { overSeeds } from "./run-groups.ts";
+import { timeAndMemory } from "./time-and-memory.ts";
+import type { Variant } from "./variants.ts";
 
-const distilled = (runs: readonly RunData[]): [RunData, DistillationEvaluation][] =>
-  runs.flatMap((run): [RunData, DistillationEvaluation][] =>
-    run.evaluation.distillation ? [[run, run.evaluation.distillation]] : [],
+type Ranges = Record<string, Range>;
+
+/** The figures of each teacher on the page: one, where all students have the same, whose intervals vary with the seed that drew them. */
+function teachersOf(runs: readonly RunData[]): Ranges[] {
+  const all = runs.flatMap(({ evaluation }): Ranges[] =>
+    evaluation.distillation?.teacher ? [evaluation.distillation.teacher] : [],
   );
-
-/** What a run learnt by, as the table names it: its loss, or the weights of its terms. */
-function lossOf({ config }: RunData): string {
-  const { loss } = config;
-  if (typeof loss === "string") return loss;
-  return loss !== null && typeof loss === "object"
-    ? Object.entries(loss)
-        .map(([name, weight]) => `${weight}·${name}`)
-        .join(" + ")
-    : "–";
+  const key = (teacher: Ranges) =>
+    JSON.stringify(Object.entries(teacher).map(([name, { value }]) => [name, value]));
+  return [...new Map([...all].reverse().map((teacher) => [key(teacher), teacher])).values()].reverse();
 }
 
-/** Runs that differ in seed and place alone. */
-function bySeed(runs: readonly RunData[]): [RunData, DistillationEvaluation][][] {
-  const groups = new Map<string, [RunData, DistillationEvaluation][]>();
-  for (const one of distilled(runs)) {
-    const { seed: _, output: __, ...rest } = one[0].config;
-    const key = JSON.stringify(rest);
-    groups.set(key, [...(groups.get(key) ?? []), one]);
-  }
-  return [...groups.values()];
+/** The teacher's metric: over items where there is one teacher, over teachers where there are several. */
+function teacherRange(teachers: readonly Ranges[], metric: string): Range | undefined {
+  const [first] = teachers;
+  return teachers.length > 1 ? overSeeds(teachers.map((one) => one[metric]?.value)) : first?.[metric];
 }
 
-/** A mean with half of its 95 % interval, which one run has none of. */
-function shown(values: readonly number[]): string {
-  const range = overSeeds(values);
-  return range
-    ? `${range.value.toFixed(4)} ± ${((range.high - range.low) / 2).toFixed(4)}`
-    : (values[0] ?? Number.NaN).toFixed(4);
+function teacherRow(teachers: readonly Ranges[], metrics: readonly string[], columns: number): string[][] {
+  if (teachers.length === 0) return [];
+  const several = teachers.length > 1;
+  const cells = metrics.map((metric) => {
+    const range = teacherRange(teachers, metric);
+    if (!range) return "–";
+    return several ? meanAndHalf(range) : inBrackets(range);
+  });
+  const row = [several ? `teachers (${teachers.length})` : "teacher", "–", ...cells];
+  return [[...row, ...new Array<string>(columns - cells.length).fill("–")]];
 }
 
-/** A row a loss: the task's metrics, and how near the student came to its teacher. */
-export function distillations(runs: readonly RunData[]): string {
-  const groups = bySeed(runs);
-  if (groups.length === 0) return "";
-  const keys = (pick: (evaluation: DistillationEvaluation) => object | undefined): string[] => [
-    ...new Set(groups.flat().flatMap(([, evaluation]) => Object.keys(pick(evaluation) ?? {}))),
-  ];
-  const [metrics, near, held] = [
-    keys(({ student }) => student),
-    keys(({ nearness }) => nearness),
-    keys(({ heldOut }) => heldOut),
-  ];
-  const cell = (
-    group: readonly [RunData, DistillationEvaluation][],
-    pick: (evaluation: DistillationEvaluation) => number | undefined,
-  ): string => {
-    const values = group.map(([, evaluation]) => pick(evaluation)).filter((value) => value !== undefined);
-    return values.length > 0 ? shown(values) : "–";
-  };
-  const figure = (group: readonly [RunData, DistillationEvaluation][], metric: string): string => {
-    const [[, { student, teacher }]] = group as [[RunData, DistillationEvaluation]];
-    const range = student?.[metric];
-    const own =
-      group.length === 1 && range
-        ? `${range.value.toFixed(4)} in ${range.low.toFixed(4)} to ${range.high.toFixed(4)}`
-        : cell(group, (evaluation) => evaluation.student?.[metric]?.value);
-    return teacher?.[metric] ? `${own}  [${teacher[metric].value.toFixed(4)}]` : own;
-  };
-  return table(
-    ["loss", "runs", "task", ...metrics, ...near, ...held.map((name) => `held-out ${name}`)],
-    groups.map((group) => {
-      const [[run, { task }]] = group as [[RunData, DistillationEvaluation]];
-      return [
-        lossOf(run),
-        group.map(([{ name }]) => name).join(", "),
-        task ? `${task.name} ${task.split} (${task.items})` : "texts",
-        ...metrics.map((metric) => figure(group, metric)),
-        ...near.map((name) => cell(group, ({ nearness }) => nearness?.[name])),
-        ...held.map((name) => cell(group, ({ heldOut }) => heldOut?.[name])),
-      ];
+function taskNote(runs: readonly RunData[]): string {
+  const tasks = runs.flatMap(({ evaluation }) => evaluation.distillation?.task ?? []);
+  const told = new Set(tasks.map(({ name, split, items }) => `${name}, ${split} split, ${items} items`));
+  return told.size > 0 ? remark(`Measured on ${[...told].join("; ")}.`) : "";
+}
+
+/** Each loss beside the teacher, drawn, where there are several to compare. */
+function drawn(variants: readonly Variant[], figures: readonly Figure[], runs: readonly RunData[]): string {
+  const colours = new Map([...lossColours(runs), ["teacher", "currentColor"]]);
+  const teachers = teachersOf(runs);
+  const metrics = metricKeys(runs);
+  return plots(
+    figures.map((figure, i) => {
+      const teacher = i < metrics.length ? teacherRange(teachers, metrics[i]!) : undefined;
+      const rows = variants.flatMap(({ name, runs: own }) => {
+        const range = overSeeds(own.map(figure.of)) ?? figure.range?.(own[0]!);
+        const value = range?.value ?? figure.of(own[0]!);
+        if (value === undefined) return [];
+        return [
+          { name, series: name, value, low: range?.low ?? Number.NaN, high: range?.high ?? Number.NaN },
+        ];
+      });
+      const all = teacher ? [...rows, { name: "teacher", series: "teacher", ...teacher }] : rows;
+      return intervals(figure.name, "", all, colours);
     }),
   );
 }
 
-const curve = (run: RunData, rows: readonly Record<string, number>[], key: string): Point[] =>
-  rows
-    .filter((row) => row.step !== undefined && row[key] !== undefined)
-    .map((row) => ({ series: run.name, x: row.step!, y: row[key]! }));
-
-/** Each term of the losses over training, and each figure of the held-out items. */
-export function distillationCurves(runs: readonly RunData[], colours: Colours): string {
-  const own = distilled(runs).map(([run]) => run);
-  const names = (
-    rows: (run: RunData) => Record<string, number>[],
-    fits: (key: string) => boolean,
-  ): string[] => [
-    ...new Set(own.flatMap((run) => rows(run).flatMap((row) => Object.keys(row).filter(fits)))),
-  ];
-  const terms = names(
-    ({ rows }) => rows,
-    (key) => key.startsWith("terms/"),
-  );
-  const held = names(
-    ({ evaluations }) => evaluations,
-    (key) => key !== "step",
-  );
-  const drawn = [
-    ...terms.map((key) =>
-      lines(
-        `term ${key.slice("terms/".length)}`,
-        "a point",
-        own.map((run) => curve(run, run.rows, key)),
-        colours,
-      ),
-    ),
-    ...held.map((key) =>
-      lines(
-        `held-out ${key}`,
-        "",
-        own.map((run) => curve(run, run.evaluations, key)),
-        colours,
-      ),
-    ),
+/** A row a loss: the task's metrics and how near students came to their teacher, with what the losses differ by, seed by seed. */
+export function distillations(runs: readonly RunData[]): string {
+  const variants = lossVariants(runs);
+  if (variants.length === 0) return "";
+  const own = variants.flatMap((variant) => variant.runs);
+  const onTask = [...taskFigures(own), ...nearnessFigures(own)];
+  const held = heldOutFigures(own);
+  const figures = onTask.length > 0 ? onTask : held;
+  const teacher = teacherRow(teachersOf(own), metricKeys(own), figures.length);
+  const reference = referenceOf(variants, ["sinkhorn", "ce"]);
+  const differences = seedDifferences("loss", variants, reference, figures);
+  return [
+    taskNote(own),
+    comparison("loss", variants, figures, teacher),
+    differences &&
+      `${heading(`Difference to ${reference.name}, seed by seed`)}${remark(
+        "An interval that leaves out 0 tells the two losses apart; of many such comparisons one in twenty does by chance.",
+      )}${differences}`,
+    variants.length > 1 ? drawn(variants, figures.slice(0, 6), own) : "",
+    onTask.length > 0 && held.length > 0
+      ? heading("On held-out examples of the training split") + comparison("loss", variants, held)
+      : "",
   ].join("");
-  return drawn === "" ? "" : `${legend(colours)}<div class="plots">${drawn}</div>`;
 }
 
-const mostPlans = 12;
-
-/** Plans between student and teacher, and the costs under them, of one run a loss. */
-export function plans(runs: readonly RunData[]): string {
-  const drawn = bySeed(runs)
-    .flatMap(([first]) => (first?.[1].plan ? [[first[0], first[1].plan] as const] : []))
-    .slice(0, mostPlans)
-    .map(([run, { lambda, plan, cost }]) =>
-      [
-        heatMap(`${run.name}: plan, λ = ${lambda}`, plan, ["student", "teacher"]),
-        heatMap(`${run.name}: cost`, cost, ["student", "teacher"]),
-      ].join(""),
-    )
-    .join("");
-  return drawn === "" ? "" : `<div class="plots">${drawn}</div>`;
+/** Each run by itself, small: where one seed stands out it is seen here. */
+export function distilledRuns(runs: readonly RunData[]): string {
+  const variants = lossVariants(runs);
+  const own = runs.filter(isDistilled);
+  if (own.length < 2) return "";
+  const figures = [...taskFigures(own), ...nearnessFigures(own)];
+  const shown = figures.length > 0 ? figures : heldOutFigures(own);
+  const costs = timeAndMemory(own);
+  return table(
+    ["run", "loss", "seed", ...shown.map(({ name }) => name), ...costs.map(({ name }) => name)],
+    variants.flatMap(({ name, runs: seeds }) =>
+      seeds.map((run) => [
+        run.name,
+        name,
+        String(run.config.seed ?? "–"),
+        ...shown.map(({ of, range }) => {
+          const interval = range?.(run);
+          return interval ? inBrackets(interval) : number(of(run));
+        }),
+        ...costs.map(({ of }) => of(run)),
+      ]),
+    ),
+    "small",
+  );
 }

@@ -2,7 +2,7 @@ import { mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseHTML } from "linkedom";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { type RunData, renderReport } from "./index.ts";
 import { readRun } from "./node/index.ts";
 
@@ -36,32 +36,76 @@ const run = (name: string, loss: unknown, seed: number, accuracy: number): RunDa
   notes: [],
 });
 
-it("pools the seeds of a loss, keeps losses apart, and draws plans", () => {
+const cellsOf = (table: Element | undefined): string[][] =>
+  [...table!.querySelectorAll("tbody tr")].map((row) =>
+    [...row.querySelectorAll("td")].map((cell) => cell.textContent),
+  );
+const headersOf = (table: Element | undefined): string[] =>
+  [...table!.querySelectorAll("th")].map((cell) => cell.textContent);
+const sectionOf = (html: string, title: string): Element =>
+  [...parseHTML(html).document.querySelectorAll("section")].find(
+    (one) => one.querySelector("h2")?.textContent === title,
+  )!;
+const headingsOf = (html: string): string[] =>
+  [...parseHTML(html).document.querySelectorAll("h2")].map((h) => h.textContent);
+
+describe("a page of losses and seeds", () => {
   const html = renderReport([
     run("a1", "sinkhorn", 1, 0.8),
     run("a2", "sinkhorn", 2, 0.82),
-    run("b", { ce: 1, tvd: 0.5 }, 1, 0.7),
+    run("b1", { ce: 1, tvd: 0.5 }, 1, 0.7),
+    run("b2", { ce: 1, tvd: 0.5 }, 2, 0.74),
   ]);
-  const { document } = parseHTML(html);
-  const headings = [...document.querySelectorAll("h2")].map((h) => h.textContent);
-  expect(headings).toEqual(
-    expect.arrayContaining(["Distillation", "Distillation as it went", "Transport plans"]),
-  );
-  expect(headings).not.toContain("Summary");
-  const rows = [...document.querySelectorAll("section")[0]!.querySelectorAll("tbody tr")].map((row) =>
-    [...row.querySelectorAll("td")].map((cell) => cell.textContent),
-  );
-  expect(rows).toHaveLength(2);
-  // Student's quantile of one degree of freedom, 12.706, times the standard error .01.
-  expect(rows[0]!.slice(0, 4)).toEqual([
-    "sinkhorn",
-    "a1, a2",
-    "sst2 validation (40)",
-    "0.8100 ± 0.1271  [0.9000]",
-  ]);
-  expect(rows[1]![0]).toBe("1·ce + 0.5·tvd");
-  expect(rows[1]![3]).toBe("0.7000 in 0.6000 to 0.8000  [0.9000]");
-  expect(document.querySelectorAll("figure").length).toBeGreaterThanOrEqual(6);
+
+  it("has a row a loss with intervals over seeds, the teacher's row, and names for people", () => {
+    const [main] = sectionOf(html, "Distillation").querySelectorAll("table");
+    expect(headersOf(main)).toEqual(["loss", "seeds", "accuracy", "same answer as teacher"]);
+    // Student's quantile of one degree of freedom, 12.706, times the standard errors .01 and .02.
+    expect(cellsOf(main).map((row) => row.slice(0, 3))).toEqual([
+      ["sinkhorn", "2", "0.81 ± 0.13"],
+      ["1·ce + 0.5·tvd", "2", "0.72 ± 0.25"],
+      ["teacher", "–", "0.9 [0.8, 1]"],
+    ]);
+    expect(headingsOf(html)).not.toEqual(expect.arrayContaining(["Summary"]));
+    expect(headingsOf(html)).not.toContain("Over seeds");
+    expect(html).not.toContain("β 0.8");
+  });
+
+  it("has the difference to one loss seed by seed, whose interval is that of the differences", () => {
+    const section = sectionOf(html, "Distillation");
+    expect([...section.querySelectorAll("h3")].map((h) => h.textContent)).toContain(
+      "Difference to sinkhorn, seed by seed",
+    );
+    // −.1 and −.08: half of the interval is 12.706 · .01.
+    expect(cellsOf(section.querySelectorAll("table")[1])).toEqual([
+      ["1·ce + 0.5·tvd", "2", "-0.09 ± 0.13", "0 ± 0"],
+    ]);
+  });
+
+  it("lists the runs, draws each curve once, a line a loss, and plans with their scale", () => {
+    expect(cellsOf(sectionOf(html, "Runs").querySelector("table")!).map(([name]) => name)).toEqual([
+      "a1",
+      "a2",
+      "b1",
+      "b2",
+    ]);
+    const curves = sectionOf(html, "Distillation as it went");
+    const captions = [...curves.querySelectorAll("figcaption")].map((caption) => caption.textContent);
+    expect(captions).toEqual(["held out: accuracy", "loss"]);
+    expect(curves.querySelectorAll(".legend span")).toHaveLength(2);
+    expect(curves.querySelectorAll("figure")[1]!.querySelectorAll("[aria-label=line] path")).toHaveLength(2);
+    const plan = sectionOf(html, "Transport plans").querySelector("figure")!;
+    expect(plan.querySelector("figcaption")!.textContent).toBe(
+      "sinkhorn: plan, λ = 0.1; 75 % on the diagonal (even: 50 %)",
+    );
+    expect(plan.querySelectorAll("svg")).toHaveLength(2);
+  });
+
+  it("of one run has the intervals over items, and no seeds to differ by", () => {
+    const one = sectionOf(renderReport([run("a1", "sinkhorn", 1, 0.8)]), "Distillation");
+    expect(one.querySelectorAll("h3")).toHaveLength(1);
+    expect(cellsOf(one.querySelector("table")!)[0]!.slice(0, 3)).toEqual(["sinkhorn", "1", "0.8 [0.7, 0.9]"]);
+  });
 });
 
 it("reads what has the right shape of a hostile evaluation", async () => {

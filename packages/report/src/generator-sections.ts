@@ -2,6 +2,10 @@ import { type Colours, density, reliability } from "./charts.ts";
 import { escapeHtml, number, table } from "./html.ts";
 import type { GeneratorEvaluation, Picture, RunData } from "./run-data.ts";
 
+/** Whether a run made a one-step generator, or the denoiser that teaches one. */
+export const isGenerator = ({ config, evaluation }: RunData): boolean =>
+  evaluation.generator !== undefined || config.sigmaMax !== undefined;
+
 const generators = (runs: readonly RunData[]): [RunData, GeneratorEvaluation][] =>
   runs.flatMap((run): [RunData, GeneratorEvaluation][] =>
     run.evaluation.generator ? [[run, run.evaluation.generator]] : [],

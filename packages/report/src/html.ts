@@ -32,11 +32,17 @@ export function tableOfKnown(header: readonly string[], rows: readonly (readonly
   return table(pick(header), rows.map(pick));
 }
 
+/** What is said of what follows. */
+export const remark = (text: string): string => `<p class="remark">${escapeHtml(text)}</p>`;
+
+/** A heading within a section. */
+export const heading = (text: string): string => `<h3>${escapeHtml(text)}</h3>`;
+
 /** A section with a heading; nothing when it has no content. */
-export const section = (title: string, content: string, remark = ""): string =>
+export const section = (title: string, content: string, told = ""): string =>
   content === ""
     ? ""
-    : `<section><h2>${escapeHtml(title)}</h2>${remark ? `<p class="remark">${escapeHtml(remark)}</p>` : ""}${content}</section>`;
+    : `<section><h2>${escapeHtml(title)}</h2>${told ? remark(told) : ""}${content}</section>`;
 
 /** A whole page of sections: no script, no font, no picture from elsewhere. `notes` is HTML. */
 export const page = (title: string, notes: string, sections: readonly string[]): string =>
@@ -47,11 +53,12 @@ const style = `
 @media (prefers-color-scheme: dark) { :root { --ink: #e8e8e8; --soft: #9a9a9a; --line: #3a3a3a; --page: #161616; --card: #1e1e1e; } }
 * { box-sizing: border-box; }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 1120px; margin: 2rem auto; padding: 0 1.5rem; }
-h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; }
+h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; } h3 { font-size: .98rem; margin: 1.4rem 0 .3rem; }
 .remark, .notes { color: var(--soft); margin: 0 0 .8rem; font-size: .9rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; }
 th, td { padding: .3rem .6rem; white-space: nowrap; border-bottom: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; vertical-align: top; }
-th:first-child, td:first-child { text-align: left; } th { font-weight: 600; white-space: nowrap; }
+th:first-child, td:first-child { text-align: left; } th { font-weight: 600; white-space: normal; vertical-align: bottom; }
+table.small { font-size: .74rem; } table.small th, table.small td { padding: .15rem .45rem; }
 table.text td { text-align: left; white-space: pre-wrap; min-width: 11rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 1rem; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .6rem; }
@@ -59,5 +66,7 @@ figcaption { font-size: .85rem; font-weight: 600; margin-bottom: .3rem; } svg { 
 .legend { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; font-size: .88rem; margin: .5rem 0 1rem; }
 .legend i { display: inline-block; width: .8em; height: .8em; border-radius: 50%; margin-right: .4em; }
 img.pixels { width: 100%; image-rendering: pixelated; display: block; }
+.wide + .plots { margin-top: 1rem; }
+@media print { body { max-width: none; margin: 0; padding: 0; } figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; } .plots { grid-template-columns: repeat(3, 1fr); } }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: .8rem; }
 `;

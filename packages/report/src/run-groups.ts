@@ -1,5 +1,6 @@
 import type { Bin, Range, RunData } from "./run-data.ts";
 import { betaOf, divergenceOf } from "./run-data.ts";
+import { settingsOf } from "./settings.ts";
 
 /** Runs whose configurations differ in their seed alone, and in where they were written. */
 export interface RunGroup {
@@ -11,28 +12,36 @@ export interface RunGroup {
 /** From so many seeds on a group is one point with an interval over them; fewer stay points of their own. */
 export const seedsOfAPoint = 3;
 
+/** Runs of the same key together, in the order of the first ones. */
+function together(runs: readonly RunData[], keyOf: (run: RunData) => string): RunData[][] {
+  const groups = new Map<string, RunData[]>();
+  for (const run of runs) groups.set(keyOf(run), [...(groups.get(keyOf(run)) ?? []), run]);
+  return [...groups.values()];
+}
+
 /** A run's settings but for its seed and its places; without any, the run itself. */
-function settingsOf({ name, config }: RunData): string {
-  const { seed: _seed, output: _output, cache: _cache, ...settings } = config;
-  return JSON.stringify(Object.keys(settings).length === 0 ? name : Object.entries(settings).sort());
+const keyOf =
+  (isLoose: boolean) =>
+  (run: RunData): string => {
+    const settings = settingsOf(run, { isLoose });
+    return settings.size === 0 ? run.name : JSON.stringify([...settings].sort());
+  };
+
+/** Runs that differ in their seed and places alone, in the order of the first ones; paths count whole where by their ends a seed would come twice. */
+export function bySettings(runs: readonly RunData[]): RunData[][] {
+  return together(runs, keyOf(true)).flatMap((group) =>
+    new Set(group.map(({ config }) => config.seed)).size === group.length
+      ? [group]
+      : together(group, keyOf(false)),
+  );
 }
 
 /** Groups in the order of their first runs. */
-export function groupRuns(runs: readonly RunData[]): RunGroup[] {
-  const groups = new Map<string, RunGroup>();
-  for (const run of runs) {
-    const beta = betaOf(run);
-    const key = settingsOf(run);
-    const group = groups.get(key) ?? {
-      divergence: divergenceOf(run),
-      ...(beta !== undefined && { beta }),
-      runs: [],
-    };
-    group.runs.push(run);
-    groups.set(key, group);
-  }
-  return [...groups.values()];
-}
+export const groupRuns = (runs: readonly RunData[]): RunGroup[] =>
+  bySettings(runs).map((own) => {
+    const beta = betaOf(own[0]!);
+    return { divergence: divergenceOf(own[0]!), ...(beta !== undefined && { beta }), runs: own };
+  });
 
 /** A group's name, as in "jensen-shannon, β 0.1, 3 seeds". */
 export function groupName({ divergence, beta, runs }: RunGroup): string {

@@ -1,0 +1,69 @@
+import { describe, expect, it } from "vitest";
+import type { RunData } from "./run-data.ts";
+import { variantsOf } from "./variants.ts";
+
+const run = (name: string, config: Record<string, unknown>): RunData => ({
+  name,
+  config,
+  rows: [],
+  evaluations: [],
+  samples: [],
+  evaluation: {},
+  notes: [],
+});
+const loss = ({ config }: RunData): string => String(config.loss);
+const named = (runs: readonly RunData[]) =>
+  variantsOf(runs, loss, ["loss"]).map((variant) => [variant.name, variant.runs.length]);
+
+describe("variants of a sweep", () => {
+  it("are told apart by the key that was varied, the usual setting by its name alone", () => {
+    const sinkhorn = (lambda: number, rest: object = {}) => ({
+      loss: "sinkhorn",
+      batchSize: 32,
+      sinkhorn: { lambda, debiased: false },
+      ...rest,
+    });
+    const configs = [
+      { ...sinkhorn(0.1), loss: "ce" },
+      sinkhorn(0.1),
+      sinkhorn(0.02),
+      sinkhorn(0.5, { batchSize: 8 }),
+      { ...sinkhorn(0.1), sinkhorn: { lambda: 0.1, debiased: true } },
+    ];
+    const runs = configs.flatMap((config, i) =>
+      [1, 2].map((seed) => run(`r${i}-${seed}`, { ...config, seed, output: `o/${i}/${seed}` })),
+    );
+    expect(named(runs)).toEqual([
+      ["ce", 2],
+      ["sinkhorn", 2],
+      ["sinkhorn, lambda 0.02", 2],
+      ["sinkhorn, batchSize 8, lambda 0.5", 2],
+      ["sinkhorn, debiased", 2],
+    ]);
+  });
+
+  it("hold seeds together whose teachers lie in a folder of each seed, and whose data moved", () => {
+    const at = (seed: number, teacher: string, data: string) =>
+      run(`${teacher}-${seed}`, {
+        loss: "ce",
+        seed,
+        teacher: { model: `runs/${teacher}-seed${seed}/teacher/model` },
+        data: { images: `${data}/set/images` },
+        task: { cache: { folder: `cache/${seed}` } },
+      });
+    expect(named([at(1, "t", "a"), at(2, "t", "b")])).toEqual([["ce", 2]]);
+    // Two runs of seed 1 are two settings: their paths count whole, but for the seed.
+    expect(named([at(1, "t", "a"), at(2, "t", "a"), at(1, "u", "a"), at(2, "u", "a")])).toEqual([
+      ["ce, model runs/t-seed*/teacher/model", 2],
+      ["ce, model runs/u-seed*/teacher/model", 2],
+    ]);
+    expect(named([at(1, "t", "a"), at(11, "t", "a")])).toEqual([["ce", 2]]);
+  });
+
+  it("are numbered where no key is left to tell them apart", () => {
+    expect(named([run("a", {}), run("b", {})])).toEqual([
+      ["undefined", 1],
+      ["undefined (2)", 1],
+    ]);
+  });
+});
