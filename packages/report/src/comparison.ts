@@ -12,13 +12,16 @@ export interface Figure {
 }
 
 const mostDecimals = 6;
+/** Of figures that are not small: a thousandth is as much as is read. */
+const decimalsOfLarge = 3;
 
 /** A mean and half of its interval, which has two digits and the mean its decimals. */
 export function meanAndHalf({ value, high }: Range, isDifference = false): string {
   const half = high - value;
   const sign = isDifference && value > 0 ? "+" : "";
   if (!(half > 10 ** -mostDecimals)) return `${sign}${number(value)} ± ${half >= 0 ? "0" : "–"}`;
-  const decimals = Math.min(mostDecimals, Math.max(0, 1 - Math.floor(Math.log10(half))));
+  const most = Math.abs(value) >= 0.1 ? decimalsOfLarge : mostDecimals;
+  const decimals = Math.min(most, Math.max(0, 1 - Math.floor(Math.log10(half))));
   return `${sign}${value.toFixed(decimals)} ± ${half.toFixed(decimals)}`;
 }
 
@@ -35,20 +38,21 @@ function cell({ runs }: Variant, { of, range }: Figure): string {
   return own ? inBrackets(own) : number(of(runs[0]!));
 }
 
-/** A row a variant, its figures over seeds; `rows` are of what they are held against. */
+/** A row a variant, its figures over seeds; `rows` (name, seeds, figures) are of what they are held against. */
 export function comparison(
   what: string,
   variants: readonly Variant[],
   figures: readonly Figure[],
   rows: readonly (readonly string[])[] = [],
 ): string {
+  const hasSeeds = variants.some(({ runs }) => runs.length > 1);
   const body = [
     ...variants.map((variant) => [
       variant.name,
-      String(variant.runs.length),
+      hasSeeds ? String(variant.runs.length) : "–",
       ...figures.map((figure) => cell(variant, figure)),
     ]),
-    ...rows,
+    ...rows.map((row) => (hasSeeds ? row : row.map((one, i) => (i === 1 ? "–" : one)))),
   ];
   return tableOfKnown([what, "seeds", ...figures.map(({ name }) => name)], body);
 }

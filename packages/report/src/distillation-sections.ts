@@ -1,12 +1,4 @@
-import { intervals, plots } from "./charts.ts";
-import {
-  comparison,
-  type Figure,
-  inBrackets,
-  meanAndHalf,
-  referenceOf,
-  seedDifferences,
-} from "./comparison.ts";
+import { comparison, inBrackets, meanAndHalf, referenceOf, seedDifferences } from "./comparison.ts";
 import {
   heldOutFigures,
   isDistilled,
@@ -17,10 +9,10 @@ import {
   taskFigures,
 } from "./distilled-runs.ts";
 import { heading, number, remark, table } from "./html.ts";
+import { intervalCharts } from "./interval-charts.ts";
 import type { Range, RunData } from "./run-data.ts";
 import { overSeeds } from "./run-groups.ts";
 import { timeAndMemory } from "./time-and-memory.ts";
-import type { Variant } from "./variants.ts";
 
 type Ranges = Record<string, Range>;
 
@@ -58,27 +50,7 @@ function taskNote(runs: readonly RunData[]): string {
   return told.size > 0 ? remark(`Measured on ${[...told].join("; ")}.`) : "";
 }
 
-/** Each loss beside the teacher, drawn, where there are several to compare. */
-function drawn(variants: readonly Variant[], figures: readonly Figure[], runs: readonly RunData[]): string {
-  const colours = new Map([...lossColours(runs), ["teacher", "currentColor"]]);
-  const teachers = teachersOf(runs);
-  const metrics = metricKeys(runs);
-  return plots(
-    figures.map((figure, i) => {
-      const teacher = i < metrics.length ? teacherRange(teachers, metrics[i]!) : undefined;
-      const rows = variants.flatMap(({ name, runs: own }) => {
-        const range = overSeeds(own.map(figure.of)) ?? figure.range?.(own[0]!);
-        const value = range?.value ?? figure.of(own[0]!);
-        if (value === undefined) return [];
-        return [
-          { name, series: name, value, low: range?.low ?? Number.NaN, high: range?.high ?? Number.NaN },
-        ];
-      });
-      const all = teacher ? [...rows, { name: "teacher", series: "teacher", ...teacher }] : rows;
-      return intervals(figure.name, "", all, colours);
-    }),
-  );
-}
+const mostCharts = 6;
 
 /** A row a loss: the task's metrics and how near students came to their teacher, with what the losses differ by, seed by seed. */
 export function distillations(runs: readonly RunData[]): string {
@@ -88,7 +60,8 @@ export function distillations(runs: readonly RunData[]): string {
   const onTask = [...taskFigures(own), ...nearnessFigures(own)];
   const held = heldOutFigures(own);
   const figures = onTask.length > 0 ? onTask : held;
-  const teacher = teacherRow(teachersOf(own), metricKeys(own), figures.length);
+  const [teachers, metrics] = [teachersOf(own), metricKeys(own)];
+  const teacher = teacherRow(teachers, metrics, figures.length);
   const reference = referenceOf(variants, ["sinkhorn", "ce"]);
   const differences = seedDifferences("loss", variants, reference, figures);
   return [
@@ -98,7 +71,12 @@ export function distillations(runs: readonly RunData[]): string {
       `${heading(`Difference to ${reference.name}, seed by seed`)}${remark(
         "An interval that leaves out 0 tells the two losses apart; of many such comparisons one in twenty does by chance.",
       )}${differences}`,
-    variants.length > 1 ? drawn(variants, figures.slice(0, 6), own) : "",
+    variants.length > 1
+      ? intervalCharts(variants, figures.slice(0, mostCharts), lossColours(runs), (figure) => {
+          const metric = metrics[figures.indexOf(figure)];
+          return metric === undefined ? undefined : teacherRange(teachers, metric);
+        })
+      : "",
     onTask.length > 0 && held.length > 0
       ? heading("On held-out examples of the training split") + comparison("loss", variants, held)
       : "",

@@ -56,7 +56,7 @@ body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(
 h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .5rem; } h3 { font-size: .98rem; margin: 1.4rem 0 .3rem; }
 .remark, .notes { color: var(--soft); margin: 0 0 .8rem; font-size: .9rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; }
-th, td { padding: .3rem .6rem; white-space: nowrap; border-bottom: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; vertical-align: top; }
+th, td { padding: .3rem .5rem; white-space: nowrap; border-bottom: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; } th { font-weight: 600; white-space: normal; vertical-align: bottom; }
 table.small { font-size: .74rem; } table.small th, table.small td { padding: .15rem .45rem; }
 table.text td { text-align: left; white-space: pre-wrap; min-width: 11rem; }
@@ -65,8 +65,9 @@ figure { margin: 0; background: var(--card); border: 1px solid var(--line); bord
 figcaption { font-size: .85rem; font-weight: 600; margin-bottom: .3rem; } svg { width: 100%; height: auto; color: var(--ink); font-family: inherit; }
 .legend { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; font-size: .88rem; margin: .5rem 0 1rem; }
 .legend i { display: inline-block; width: .8em; height: .8em; border-radius: 50%; margin-right: .4em; }
+.strip { display: grid; grid-template-columns: repeat(6, 1fr); gap: .5rem; } .strip figure { padding: .3rem; } .strip figcaption { font-weight: 400; }
 img.pixels { width: 100%; image-rendering: pixelated; display: block; }
-.wide + .plots { margin-top: 1rem; }
+.wide + .plots { margin-top: 1rem; } .wide + .remark { margin-top: .6rem; }
 @media print { body { max-width: none; margin: 0; padding: 0; } figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; } .plots { grid-template-columns: repeat(3, 1fr); } }
 pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: .8rem; }
 `;

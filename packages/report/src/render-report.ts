@@ -3,8 +3,13 @@ import { distillationCurves } from "./distillation-curves.ts";
 import { distillations, distilledRuns } from "./distillation-sections.ts";
 import { isDistilled } from "./distilled-runs.ts";
 import { frontiers } from "./frontiers.ts";
-import { densities, isGenerator, measures, pictures, ratioCalibrations } from "./generator-sections.ts";
+import { denoiserCurves, generatorCurves } from "./generator-curves.ts";
+import { health } from "./generator-health.ts";
+import { measures } from "./generator-measures.ts";
+import { isDenoiserLog, isGenerator } from "./generator-runs.ts";
+import { densities, ratioCalibrations } from "./generator-sections.ts";
 import { escapeHtml, page, section } from "./html.ts";
+import { pictures, previews } from "./pictures.ts";
 import { calibration, seeds, summary, trends } from "./policy-sections.ts";
 import { divergenceOf, type RunData } from "./run-data.ts";
 import { rejection } from "./sampler-sections.ts";
@@ -23,6 +28,9 @@ function namesOf(runs: readonly RunData[]): string {
   return runs.length > 8 ? count : `${count}: ${runs.map(({ name }) => name).join(", ")}`;
 }
 
+const curvesTold =
+  "Lines are means over seeds, bands reach from the lowest to the highest seed; long logs are averaged over a hundredth of the steps.";
+
 /** Students of a larger model. */
 const studentSections = (runs: readonly RunData[]): string[] => [
   section(
@@ -30,11 +38,7 @@ const studentSections = (runs: readonly RunData[]): string[] => [
     distillations(runs),
     "± is half of Student's 95 % interval over seeds; brackets are 95 % intervals over the items of one run, or of the teacher.",
   ),
-  section(
-    "Distillation as it went",
-    distillationCurves(runs),
-    "Lines are means over a loss's seeds, bands reach from the lowest to the highest seed; long logs are averaged over a hundredth of the steps.",
-  ),
+  section("Distillation as it went", distillationCurves(runs), curvesTold),
   section(
     "Transport plans",
     plans(runs),
@@ -44,19 +48,34 @@ const studentSections = (runs: readonly RunData[]): string[] => [
 ];
 
 /** One-step generators and their teachers. */
-const generatorSections = (runs: readonly RunData[], colours: Colours): string[] => [
+const generatorSections = (runs: readonly RunData[]): string[] => [
   section(
     "Measures",
     measures(runs),
-    "Only rows of equal counts compare; the real row is what as many other real examples score.",
+    "Only rows of equal counts compare; the real row is what as many other real examples score. ± is half of Student's 95 % interval over seeds.",
   ),
   section("Images", pictures(runs)),
+  section(
+    "Samples over training",
+    previews(runs),
+    "From the same noise each time, by the weights of that step.",
+  ),
   section("Densities", densities(runs)),
-  section("Training", training(runs, colours) && legend(colours) + training(runs, colours)),
+  section(
+    "Training",
+    generatorCurves(runs),
+    `${curvesTold} One figure a net: the generator steps less often than the others.`,
+  ),
+  section("The teacher's training", denoiserCurves(runs)),
   section(
     "Calibration of the ratio",
-    ratioCalibrations(runs, colours),
-    "Among real and generated examples noised alike: on the diagonal the discriminator's ratio is the true one.",
+    ratioCalibrations(runs),
+    "Among real and generated examples noised alike: on the diagonal the discriminator's ratio is the true one. Seeds are pooled.",
+  ),
+  section(
+    "Runs",
+    health(runs),
+    "Shares are means over steps; clamped, saturated and skipped ones are no sign of health.",
   ),
 ];
 
@@ -109,16 +128,18 @@ export function renderReport(
 ): string {
   const notes = runs.flatMap((run) => run.notes.map((note) => `${run.name}: ${note}`));
   const report = runs.find(({ dataReport }) => dataReport)?.dataReport;
+  // The log of a teacher's own training goes with the run that it belongs to.
+  const made = runs.filter((run) => !isDenoiserLog(run));
   const generators = runs.filter(isGenerator);
   const students = runs.filter((run) => isDistilled(run) && !isGenerator(run));
   const policies = runs.filter((run) => !isDistilled(run) && !isGenerator(run));
   const body = [
-    ...generatorSections(generators, coloursOf(generators.map(({ name }) => name))),
+    ...generatorSections(generators),
     ...studentSections(students),
     ...policySections(policies),
     section("Data", report ? `<pre>${escapeHtml(report)}</pre>` : ""),
-    section("What differs between the runs", settingDifferences(runs), "Settings but for seeds and places."),
+    section("What differs between the runs", settingDifferences(made), "Settings but for seeds and places."),
   ];
   const told = notes.length > 0 ? `<br>${escapeHtml(notes.join("; "))}` : "";
-  return page(title, `${escapeHtml(namesOf(runs))}${told}`, body);
+  return page(title, `${escapeHtml(namesOf(made.length > 0 ? made : runs))}${told}`, body);
 }

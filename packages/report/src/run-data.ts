@@ -11,6 +11,8 @@ export interface RunData {
   evaluation: Evaluation;
   dataReport?: string;
   pictures?: Picture[];
+  /** Some of the samples that were drawn over training, by step. */
+  previews?: Picture[];
   /** What was missing or malformed. */
   notes: string[];
 }
@@ -47,6 +49,10 @@ export interface GeneratorEvaluation {
   calibration?: { name: string; ece: number; bins: Bin[] }[];
   /** Samples of two dimensions. */
   points?: { name: string; points: number[][] }[];
+  /** Share of examples that the classifier, by which samples are measured, tells right. */
+  classifierAccuracy?: number;
+  /** The noise under which the fake denoiser's picture was made. */
+  fakeSigma?: number;
 }
 
 /** What `fdiv kd` writes of a student. */

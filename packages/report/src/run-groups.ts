@@ -66,6 +66,12 @@ export function overSeeds(values: readonly (number | undefined)[]): Range | unde
   return { value: mean, low: mean - half, high: mean + half };
 }
 
+/** The mean of the values that there are; undefined of none. */
+export function knownMean(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length > 0 ? known.reduce((sum, value) => sum + value, 0) / known.length : undefined;
+}
+
 /** The bins of several runs as those of all their outcomes together, and the calibration error of these. */
 export function pooledBins(all: readonly (readonly Bin[])[]): { ece: number; bins: Bin[] } {
   const bins = new Map<number, Bin>();

@@ -18,16 +18,6 @@ const curves = [
   ["gradient norm", "before clipping", "gradientNorm"],
   ["learning rate", "", "learningRate"],
   ["saturated scores", "a pair", "saturated"],
-  ["distribution matching", "", "matchingLoss"],
-  ["adversarial loss", "nats", "adversarialLoss"],
-  ["discriminator", "nats", "discriminatorLoss"],
-  ["discriminator's accuracy", "share", "discriminatorAccuracy"],
-  ["variance of the weights", "Var(h)/E(h)²", "weightVariance"],
-  ["effective samples", "of the batch", "effectiveSamples"],
-  ["mean ratio", "p/q", "meanRatio"],
-  ["ratios that were clamped", "share", "clampedRatios"],
-  ["generator's mean", "", "outputMean"],
-  ["generator's deviation", "", "outputDeviation"],
   ...samplerCurves,
 ] as const;
 

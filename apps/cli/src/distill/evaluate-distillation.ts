@@ -26,6 +26,8 @@ export interface DistillationEvaluation {
     /** Points to draw, of data with two dimensions. */
     points: { name: string; points: number[][] }[];
     classifierAccuracy?: number;
+    /** The noise under which the fake denoiser's picture was made. */
+    fakeSigma?: number;
   };
 }
 
@@ -63,13 +65,15 @@ export async function writeGrid(
   await writeDurably(join(folder, `${name}.png`), picture);
 }
 
+/** Noise that hides details and leaves the outlines. */
+const fakeSigma = 2;
+
 /** What the fake denoiser makes of the student's samples with noise: whether it follows the student. */
 function fakeView({ cast, data, config }: Judged, samples: Examples): Examples {
-  const sigma = 2;
   const few = Math.min(samples.count, picturedOf(data));
   const stream = random(config.seed).fork("fake view");
   const view = (x: tf.Tensor, from: number): tf.Tensor => {
-    const level = tf.fill([x.shape[0]!], sigma) as tf.Tensor1D;
+    const level = tf.fill([x.shape[0]!], fakeSigma) as tf.Tensor1D;
     const noised = addNoise(x, level, tf.tensor(stream.fork(from).normal(x.size), x.shape));
     const labels = samples.labels && data.condition(samples.labels.subarray(from, from + x.shape[0]!));
     return cast.fake.denoise(noised, level, labels);
@@ -150,6 +154,7 @@ export async function evaluateDistillation(judged: Judged): Promise<Distillation
       calibration,
       points,
       ...(classifier && { classifierAccuracy: classifier.accuracy }),
+      ...(data.kind !== "points" && { fakeSigma }),
     },
   };
 }

@@ -64,7 +64,13 @@ const isFigures = (value: unknown): value is Record<string, number> =>
 
 /** A generator's part if it has the shape that is drawn. */
 function generator(value: unknown): GeneratorEvaluation | undefined {
-  const { rows, calibration = [], points = [] } = isRecord(value) ? value : {};
+  const {
+    rows,
+    calibration = [],
+    points = [],
+    classifierAccuracy = 0,
+    fakeSigma = 0,
+  } = isRecord(value) ? value : {};
   const isRow = (row: unknown): boolean =>
     isRecord(row) &&
     typeof row.name === "string" &&
@@ -83,7 +89,9 @@ function generator(value: unknown): GeneratorEvaluation | undefined {
     Array.isArray(points) &&
     points.every(isSource) &&
     Array.isArray(calibration) &&
-    calibration.every(isCalibration);
+    calibration.every(isCalibration) &&
+    typeof classifierAccuracy === "number" &&
+    typeof fakeSigma === "number";
   return fits ? (value as GeneratorEvaluation) : undefined;
 }
 

@@ -70,26 +70,51 @@ const maxPictures = 24;
 const maxPictureBytes = 1 << 23;
 const pngSignature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 
-/** The PNG files of images/, by name. */
-async function pictures(directory: string, notes: string[]): Promise<Picture[]> {
-  const names = (await readdir(join(directory, "images")).catch(() => [] as string[]))
-    .filter((name) => name.endsWith(".png"))
-    .sort();
-  if (names.length > maxPictures)
-    notes.push(`images/: the first ${maxPictures} of ${names.length} are shown`);
+/** The names of the PNG files of a folder, in their order. */
+const pictureNames = async (folder: string): Promise<string[]> =>
+  (await readdir(folder).catch(() => [] as string[])).filter((name) => name.endsWith(".png")).sort();
+
+/** The PNG files of a folder by the names given. */
+async function pictures(
+  directory: string,
+  folder: string,
+  names: readonly string[],
+  notes: string[],
+): Promise<Picture[]> {
   const found: Picture[] = [];
-  for (const name of names.slice(0, maxPictures)) {
-    const path = join(directory, "images", name);
+  for (const name of names) {
+    const path = join(directory, folder, name);
     const { size } = await stat(path);
     const png = size <= maxPictureBytes ? await readFile(path) : Buffer.alloc(0);
     if (png.subarray(0, 8).equals(pngSignature)) found.push({ name: name.slice(0, -4), png });
-    else notes.push(`images/${name} is no PNG, or larger than ${maxPictureBytes} bytes`);
+    else notes.push(`${folder}/${name} is no PNG, or larger than ${maxPictureBytes} bytes`);
   }
   return found;
 }
 
+/** The grids of images/, the first where there are too many. */
+async function grids(directory: string, notes: string[]): Promise<Picture[]> {
+  const names = await pictureNames(join(directory, "images"));
+  if (names.length > maxPictures)
+    notes.push(`images/: the first ${maxPictures} of ${names.length} are shown`);
+  return pictures(directory, "images", names.slice(0, maxPictures), notes);
+}
+
+const maxPreviews = 6;
+
+/** Samples drawn over training, evenly spread from the first to the last. */
+async function previews(directory: string, notes: string[]): Promise<Picture[]> {
+  const names = await pictureNames(join(directory, "previews"));
+  const count = Math.min(maxPreviews, names.length);
+  const spread = Array.from(
+    { length: count },
+    (_, i) => names[Math.round((i * (names.length - 1)) / Math.max(1, count - 1))]!,
+  );
+  return pictures(directory, "previews", spread, notes);
+}
+
 /**
- * Reads a run directory tolerantly: config.json, metrics.jsonl, samples.jsonl, evaluation.json, data-report.txt, images/, of which any may be
+ * Reads a run directory tolerantly: config.json, metrics.jsonl, samples.jsonl, evaluation.json, data-report.txt, images/, previews/, of which any may be
  * missing, cut or malformed, which is noted.
  *
  * @throws RunReadError when the directory does not exist or holds none of them
@@ -137,7 +162,8 @@ export async function readRun(directory: string): Promise<RunData> {
           : [],
       ),
     evaluation: readEvaluation(json(evaluation, "evaluation.json", notes), notes),
-    pictures: await pictures(directory, notes),
+    pictures: await grids(directory, notes),
+    previews: await previews(directory, notes),
     ...(dataReport !== undefined && { dataReport }),
     notes,
   };
