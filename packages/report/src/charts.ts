@@ -161,11 +161,14 @@ export function frontier(
   );
 }
 
-/** Figures beside each other; nothing when there are none. */
-export const plots = (figures: readonly string[]): string => {
+/** Figures beside each other, broad ones two in a row; nothing when there are none. */
+export const plots = (figures: readonly string[], { isBroad = false } = {}): string => {
   const some = figures.filter(Boolean);
-  return some.length === 0 ? "" : `<div class="plots">${some.join("")}</div>`;
+  return some.length === 0 ? "" : `<div class="plots${isBroad ? " broad" : ""}">${some.join("")}</div>`;
 };
+
+/** Names of so many characters leave room enough beside them. */
+export const shortName = 26;
 
 /** One figure of several settings, each with its interval, one under another. */
 export interface IntervalRow {
@@ -185,6 +188,7 @@ export function intervals(
 ): string {
   const shown = rows.filter(({ value }) => Number.isFinite(value));
   if (shown.length === 0) return "";
+  const longest = Math.max(...shown.map(({ name }) => name.length));
   const barred = shown.filter(({ low, high }) => Number.isFinite(low) && Number.isFinite(high));
   return figure(
     caption,
@@ -194,7 +198,8 @@ export function intervals(
     ],
     {
       height: 60 + 20 * shown.length,
-      marginLeft: 20 + 6 * Math.max(...shown.map(({ name }) => name.length)),
+      marginLeft: 20 + 6 * longest,
+      width: 420 + 6 * Math.max(0, longest - shortName),
       x: { label: xLabel, grid: true, nice: true },
       y: { label: null, domain: shown.map(({ name }) => name) },
       color: named(colours),

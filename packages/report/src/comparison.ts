@@ -18,11 +18,12 @@ const decimalsOfLarge = 3;
 /** A mean and half of its interval, which has two digits and the mean its decimals. */
 export function meanAndHalf({ value, high }: Range, isDifference = false): string {
   const half = high - value;
-  const sign = isDifference && value > 0 ? "+" : "";
-  if (!(half > 10 ** -mostDecimals)) return `${sign}${number(value)} ± ${half >= 0 ? "0" : "–"}`;
+  const signed = (text: string): string =>
+    Number(text) === 0 ? text.replace("-", "") : isDifference && value > 0 ? `+${text}` : text;
+  if (!(half > 10 ** -mostDecimals)) return `${signed(number(value))} ± ${half >= 0 ? "0" : "–"}`;
   const most = Math.abs(value) >= 0.1 ? decimalsOfLarge : mostDecimals;
   const decimals = Math.min(most, Math.max(0, 1 - Math.floor(Math.log10(half))));
-  return `${sign}${value.toFixed(decimals)} ± ${half.toFixed(decimals)}`;
+  return `${signed(value.toFixed(decimals))} ± ${half.toFixed(decimals)}`;
 }
 
 /** An interval over items, which need not lie evenly round its figure. */
@@ -57,9 +58,12 @@ export function comparison(
   return tableOfKnown([what, "seeds", ...figures.map(({ name }) => name)], body);
 }
 
-/** What the others are held against: the first of the preferred names that is there, else the first variant. */
-export const referenceOf = (variants: readonly Variant[], preferred: readonly string[]): Variant =>
-  preferred.flatMap((name) => variants.filter((variant) => variant.name === name))[0] ?? variants[0]!;
+/** What the others are held against: of the variants with the most seeds the first preferred one that is there, else the first. */
+export function referenceOf(variants: readonly Variant[], preferred: readonly string[]): Variant {
+  const most = Math.max(...variants.map(({ runs }) => runs.length));
+  const whole = variants.filter(({ runs }) => runs.length === most);
+  return preferred.flatMap((name) => whole.filter((variant) => variant.name === name))[0] ?? whole[0]!;
+}
 
 /** Each figure of a variant less the reference's of the same seed, over the seeds that both have; empty where no two have. */
 export function seedDifferences(

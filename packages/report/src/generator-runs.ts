@@ -25,32 +25,46 @@ const isTaughtBy = (teacher: RunData, student: RunData): boolean => {
   return typeof output === "string" && output !== "" && Boolean(teacherOf(student)?.startsWith(`${output}/`));
 };
 
-/** A page's generators: those that are compared, and the runs that were there to train a teacher of theirs. */
+/** A page's generators. */
 export interface Generators {
   variants: Variant[];
+  /** Runs that trained a teacher of others. */
+  trainers: RunData[];
+  /** Those of them that are no variant, as they were there for the teacher alone. */
   teachers: RunData[];
 }
 
 const nameOf = (run: RunData): string =>
   run.config.matchingWeight === 0 ? "adversarial only" : divergenceOf(run);
 
-/** Generators by divergence; a run whose teacher others learn from stands for that teacher alone. */
+/** A student of fewer steps than this share of those that its teacher taught later was never meant to be looked at. */
+const shareOfStudent = 0.1;
+
+const isForTeacherAlone = ({ config: { steps } }: RunData, taught: readonly RunData[]): boolean =>
+  typeof steps === "number" &&
+  taught.every(({ config }) => typeof config.steps === "number" && steps < shareOfStudent * config.steps);
+
+/** Generators by divergence; a run that was made to train the teacher of others stands for that teacher alone. */
 export function generatorsOf(runs: readonly RunData[]): Generators {
   const own = runs.filter((run) => isGenerator(run) && !isDenoiserLog(run));
-  const teachers = own.filter((run) => own.some((other) => other !== run && isTaughtBy(run, other)));
+  const taughtBy = (run: RunData): RunData[] =>
+    own.filter((other) => other !== run && isTaughtBy(run, other));
+  const trainers = own.filter((run) => taughtBy(run).length > 0);
+  const teachers = trainers.filter((run) => isForTeacherAlone(run, taughtBy(run)));
   return {
     variants: variantsOf(
       own.filter((run) => !teachers.includes(run)),
       nameOf,
       ["divergence"],
     ),
+    trainers,
     teachers,
   };
 }
 
 /** The runs that trained the teachers of a variant. */
-export const teachersOf = ({ runs }: Variant, { teachers }: Generators): RunData[] =>
-  teachers.filter((teacher) => runs.some((run) => isTaughtBy(teacher, run)));
+export const trainersOf = ({ runs }: Variant, { trainers }: Generators): RunData[] =>
+  trainers.filter((trainer) => runs.some((run) => isTaughtBy(trainer, run)));
 
 /** The folders of the teachers that were given as models. */
 export const givenTeachers = (runs: readonly RunData[]): string[] => [

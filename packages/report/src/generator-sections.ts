@@ -4,14 +4,27 @@ import { number } from "./html.ts";
 import type { RunData } from "./run-data.ts";
 import { pooledBins } from "./run-groups.ts";
 
-/** Points of two dimensions, a plot a source, on the same axes. */
+/** Points of two dimensions, a plot a source, on the same axes; of several variants the first run each, other sources once. */
 export function densities(runs: readonly RunData[]): string {
-  const sources = runs.flatMap((run) =>
-    (run.evaluation.generator?.points ?? []).map((source) => ({
-      ...source,
-      name: runs.length > 1 ? `${run.name}: ${source.name}` : source.name,
-    })),
+  const { variants, teachers } = generatorsOf(runs);
+  const alone = variants.length === 1;
+  const students = variants.map(({ name, runs: [first] }) => ({
+    title: alone ? "" : `${name}: `,
+    sources: first!.evaluation.generator?.points ?? [],
+  }));
+  const others = [
+    ...students,
+    ...teachers.map(({ evaluation }) => ({ sources: evaluation.generator?.points ?? [] })),
+  ];
+  const once = new Map(
+    others.flatMap(({ sources }) => sources.slice(1).map((source) => [source.name, source] as const)),
   );
+  const sources = [
+    ...students.flatMap(({ title, sources: [own] }) =>
+      own ? [{ ...own, name: `${title}${own.name}` }] : [],
+    ),
+    ...once.values(),
+  ];
   const all = sources.flatMap(({ points }) => points);
   const extent = (axis: 0 | 1): [number, number] => {
     const values = all

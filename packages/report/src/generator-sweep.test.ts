@@ -17,6 +17,7 @@ const student = (divergence: string, seed: number, frechet: number): RunData => 
     divergence,
     seed,
     matchingWeight: 1,
+    steps: 1600,
     teacher: { model: `runs/teacher-seed${seed}/teacher/model` },
   },
   rows: [1, 2, 3].flatMap((step): Record<string, number>[] => [
@@ -152,6 +153,23 @@ describe("a page of divergences and seeds", () => {
       "teacher, 35 Heun steps",
       "jensen-shannon: what the fake denoiser makes of the student's samples at σ = 2",
       "reverse-kl: what the fake denoiser makes of the student's samples at σ = 2",
+      "real",
+    ]);
+  });
+
+  it("keeps the student of a run that trained the teacher of others and learnt as long as they", () => {
+    const trainer = (seed: number): RunData => ({
+      ...teacher(seed),
+      config: { ...teacher(seed).config, divergence: "jeffreys", steps: 1600 },
+    });
+    const names = rowsOf(documentOf([...students, ...[1, 2, 3].map(trainer)]).querySelector("table")!).map(
+      ([name]) => name,
+    );
+    expect(names.slice(1)).toEqual([
+      "jensen-shannon",
+      "reverse-kl",
+      "jeffreys",
+      "teacher, 35 Heun steps",
       "real",
     ]);
   });

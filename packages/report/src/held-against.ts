@@ -1,5 +1,5 @@
 import { meanAndHalf } from "./comparison.ts";
-import { type Generators, teachersOf } from "./generator-runs.ts";
+import { type Generators, trainersOf } from "./generator-runs.ts";
 import { number } from "./html.ts";
 import type { GeneratorEvaluation, RunData } from "./run-data.ts";
 import { overSeeds } from "./run-groups.ts";
@@ -29,7 +29,7 @@ function bySeed(runs: readonly RunData[], name: string): Row[] {
 function heldAgainst(generators: Generators): HeldAgainst[] {
   const found = new Map<string, HeldAgainst>();
   const add = ({ name: variant, runs }: Variant): void => {
-    const all = [...runs, ...teachersOf({ name: variant, runs }, generators)];
+    const all = [...runs, ...trainersOf({ name: variant, runs }, generators)];
     for (const name of new Set(all.flatMap((run) => others(run).map((row) => row.name)))) {
       const rows = bySeed(all, name);
       const key = JSON.stringify([name, rows]);
@@ -45,9 +45,11 @@ function heldAgainst(generators: Generators): HeldAgainst[] {
 
 const mostNamed = 2;
 
-/** For whom, where not all variants are held against the same. */
+/** For whom, where not all variants are held against the same; what most are needs no word. */
 function forWhom({ name, variants }: HeldAgainst, all: readonly HeldAgainst[]): string {
-  if (all.filter((other) => other.name === name).length === 1) return name;
+  const alike = all.filter((other) => other.name === name);
+  if (alike.every((other) => other.variants === variants || other.variants.length < variants.length))
+    return name;
   const more = variants.length - mostNamed;
   return `${name} (for ${variants.slice(0, mostNamed).join(" and ")}${more > 0 ? ` and ${more} more` : ""})`;
 }

@@ -14,11 +14,14 @@ export const escapeHtml = (text: string): string =>
 export const number = (value: unknown, digits = 3): string =>
   typeof value === "number" && Number.isFinite(value) ? Number(value.toPrecision(digits)).toString() : "–";
 
+/** With more columns than these a table takes a smaller hand, to fit the page. */
+const mostColumns = 8;
+
 /** A table; cells are text. */
 export function table(
   header: readonly string[],
   rows: readonly (readonly string[])[],
-  className = "",
+  className = header.length > mostColumns ? "many" : "",
 ): string {
   const cells = (row: readonly string[], tag: "th" | "td"): string =>
     `<tr>${row.map((cell) => `<${tag}>${escapeHtml(cell)}</${tag}>`).join("")}</tr>`;
@@ -57,10 +60,12 @@ h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin:
 .remark, .notes { color: var(--soft); margin: 0 0 .8rem; font-size: .9rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; }
 th, td { padding: .3rem .5rem; white-space: nowrap; border-bottom: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; vertical-align: top; }
-th:first-child, td:first-child { text-align: left; } th { font-weight: 600; white-space: normal; vertical-align: bottom; }
+th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 9rem; } th { font-weight: 600; white-space: normal; vertical-align: bottom; }
+table.many { font-size: .78rem; } table.many th, table.many td { padding: .3rem .35rem; }
 table.small { font-size: .74rem; } table.small th, table.small td { padding: .15rem .45rem; }
 table.text td { text-align: left; white-space: pre-wrap; min-width: 11rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 1rem; }
+.plots.broad { grid-template-columns: repeat(auto-fill, minmax(460px, 1fr)); }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .6rem; }
 figcaption { font-size: .85rem; font-weight: 600; margin-bottom: .3rem; } svg { width: 100%; height: auto; color: var(--ink); font-family: inherit; }
 .legend { display: flex; flex-wrap: wrap; gap: .4rem 1.2rem; font-size: .88rem; margin: .5rem 0 1rem; }
@@ -68,6 +73,6 @@ figcaption { font-size: .85rem; font-weight: 600; margin-bottom: .3rem; } svg { 
 .strip { display: grid; grid-template-columns: repeat(6, 1fr); gap: .5rem; } .strip figure { padding: .3rem; } .strip figcaption { font-weight: 400; }
 img.pixels { width: 100%; image-rendering: pixelated; display: block; }
 .wide + .plots { margin-top: 1rem; } .wide + .remark { margin-top: .6rem; }
-@media print { body { max-width: none; margin: 0; padding: 0; } figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; } .plots { grid-template-columns: repeat(3, 1fr); } }
-pre { background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: .8rem; }
+@media print { body { max-width: none; margin: 0; padding: 0; } figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; } .plots:not(.broad) { grid-template-columns: repeat(3, 1fr); } }
+pre { white-space: pre-wrap; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: .8rem; }
 `;

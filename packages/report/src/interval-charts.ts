@@ -1,4 +1,4 @@
-import { type Colours, type IntervalRow, intervals, plots } from "./charts.ts";
+import { type Colours, type IntervalRow, intervals, plots, shortName } from "./charts.ts";
 import type { Figure } from "./comparison.ts";
 import type { Range } from "./run-data.ts";
 import { overSeeds } from "./run-groups.ts";
@@ -31,5 +31,6 @@ export function intervalCharts(
       const all = teacher ? [...rows, { name: "teacher", series: "teacher", ...teacher }] : rows;
       return isConstant ? "" : intervals(figure.name, "", all, shades);
     }),
+    { isBroad: variants.some(({ name }) => name.length > shortName) },
   );
 }

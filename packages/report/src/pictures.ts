@@ -37,6 +37,9 @@ function captionOf(picture: Picture, { evaluation }: RunData): string {
   return `what the fake denoiser makes of the student's samples${sigma === undefined ? " under noise" : ` at σ = ${sigma}`}`;
 }
 
+/** With more variants than these the fake denoisers' pictures would hide the students'. */
+const mostWithFakes = 4;
+
 /** The first run of each variant with its name, then the teachers' runs, of whose pictures the student's say nothing. */
 function shownRuns({
   variants,
@@ -60,9 +63,12 @@ function shownRuns({
 /** Grids of samples, of several variants the first run each: students, teachers, fake denoisers, real. */
 export function pictures(runs: readonly RunData[]): string {
   const generators = generatorsOf(runs);
+  const hasFakes = generators.variants.length <= mostWithFakes;
   const seen = new Set<string>();
   const all = shownRuns(generators).flatMap(({ name, run, pictures: own }) =>
-    inOrder(own).map((picture) => ({ name, run, picture })),
+    inOrder(own)
+      .filter((picture) => hasFakes || placeOf(picture) !== 2)
+      .map((picture) => ({ name, run, picture })),
   );
   const drawn = [...all]
     .sort((a, b) => placeOf(a.picture) - placeOf(b.picture))
@@ -75,7 +81,13 @@ export function pictures(runs: readonly RunData[]): string {
       return [embedded(picture, caption)];
     });
   const some = generators.variants.some(({ runs: own }) => own.length > 1);
-  return drawn.length > 0 ? (some ? remark("Of the first run of each.") : "") + plots(drawn) : "";
+  return drawn.length > 0
+    ? (some
+        ? remark(
+            `Of the first run of each.${hasFakes ? "" : " What the fake denoisers make of the samples is on each run's own page."}`,
+          )
+        : "") + plots(drawn)
+    : "";
 }
 
 const mostStrips = 8;

@@ -75,7 +75,7 @@ const generatorSections = (runs: readonly RunData[]): string[] => [
   section(
     "Runs",
     health(runs),
-    "Shares are means over steps; clamped, saturated and skipped ones are no sign of health.",
+    "Shares and speeds are means over steps; where many ratios, logits or weights are cut, the learning signal is not what the divergence asks for.",
   ),
 ];
 

@@ -60,6 +60,35 @@ describe("variants of a sweep", () => {
     expect(named([at(1, "t", "a"), at(11, "t", "a")])).toEqual([["ce", 2]]);
   });
 
+  it("are told by one key of those that always vary together", () => {
+    const normalised = {
+      loss: "js",
+      weight: 1,
+      ratio: { source: "net", normaliser: { bins: 10, decay: 0.9 } },
+    };
+    const configs = [
+      normalised,
+      { loss: "js", weight: 1, ratio: { source: "net", normaliser: false } },
+      { loss: "js", ratio: { source: "none" } },
+      { ...normalised, loss: "tvd" },
+    ];
+    expect(named(configs.map((config, i) => run(`r${i}`, { ...config, seed: i })))).toEqual([
+      ["js", 1],
+      ["js, normaliser off", 1],
+      ["js, source none", 1],
+      ["tvd", 1],
+    ]);
+  });
+
+  it("say what was not set where nothing else is left, as of a run by an older version", () => {
+    const configs = [{ loss: "ce" }, { loss: "ce", dropout: 0 }, { loss: "js", dropout: 0 }];
+    expect(named(configs.map((config, i) => run(`r${i}`, { ...config, seed: i })))).toEqual([
+      ["ce, dropout unset", 1],
+      ["ce", 1],
+      ["js", 1],
+    ]);
+  });
+
   it("are numbered where no key is left to tell them apart", () => {
     expect(named([run("a", {}), run("b", {})])).toEqual([
       ["undefined", 1],

@@ -11,23 +11,49 @@ export interface Variant {
 /** More than these say nothing in a row's name; the table of differences has them all. */
 const mostNamed = 3;
 
-/** The value that more settings have than any other; undefined where two are as common. */
-function commonest(key: string, all: readonly Settings[]): { value: string | undefined } | undefined {
+/** The values that most settings have, of which there can be several; undefined stands for a key that is not set. */
+function commonest(key: string, all: readonly Settings[]): Set<string | undefined> {
   const counts = new Map<string | undefined, number>();
   for (const settings of all) counts.set(settings.get(key), (counts.get(settings.get(key)) ?? 0) + 1);
-  const [first, second] = [...counts].sort(([, a], [, b]) => b - a);
-  return first![1] === second?.[1] ? undefined : { value: first![0] };
+  const most = Math.max(...counts.values());
+  return new Set([...counts].filter(([, count]) => count === most).map(([value]) => value));
 }
 
-/** A key and its value as a name has them: `lambda 0.02`, `conditional`, `not conditional`. */
+/** A key and its value as a name has them: `lambda 0.02`, `conditional`, `conditional off`. */
 function told(key: string, value: string): string {
   const last = key.split(".").at(-1)!;
   if (value === "true") return last;
-  return value === "false" ? `not ${last}` : `${last} ${value.replaceAll('"', "")}`;
+  return value === "false" ? `${last} off` : `${last} ${value.replaceAll('"', "")}`;
 }
 
 /** Models, data and measuring are told only where nothing else tells variants apart. */
 const isCircumstance = (key: string): boolean => /^(teacher|data|task|evaluation)\./.test(key);
+
+/** How a key parts settings: to each the first one that has its value. */
+function partsOf(key: string, settings: readonly Settings[]): string {
+  const values = settings.map((one) => one.get(key));
+  return values.map((value) => values.indexOf(value)).join();
+}
+
+/** The keys in which settings differ, of those that part them alike one: that all have, or else nearest to the root. */
+function tellingKeys(settings: readonly Settings[]): string[] {
+  const depth = (key: string): number => key.split(".").length;
+  const isMissing = (key: string): boolean => settings.some((one) => !one.has(key));
+  const keys = [...new Set(settings.flatMap((one) => [...one.keys()]))]
+    .filter((key) => new Set(settings.map((one) => one.get(key))).size > 1)
+    .sort(
+      (a, b) =>
+        Number(isCircumstance(a)) - Number(isCircumstance(b)) ||
+        Number(isMissing(a)) - Number(isMissing(b)) ||
+        depth(a) - depth(b),
+    );
+  const telling = new Map<string, string>();
+  for (const key of keys) {
+    const parts = partsOf(key, settings);
+    if (!telling.has(parts)) telling.set(parts, key);
+  }
+  return [...telling.values()];
+}
 
 /** What is added to the names of variants that share one: the keys in which each differs from what is common on the page. */
 function distinctions(
@@ -35,20 +61,30 @@ function distinctions(
   all: readonly Settings[],
   base: ReadonlySet<string>,
 ): string[] {
-  const keys = [...new Set(own.flatMap((settings) => [...settings.keys()]))].filter(
-    (key) => !base.has(key) && new Set(own.map((settings) => settings.get(key))).size > 1,
-  );
-  const naming = (which: readonly string[]): string[] =>
+  const keys = tellingKeys(own).filter((key) => !base.has(key));
+  const naming = (which: readonly string[], { tellsDetails = false, tellsMissing = false } = {}): string[] =>
     own.map((settings) => {
       const odd = which.flatMap((key) => {
         const value = settings.get(key);
         const common = commonest(key, all);
-        return value === undefined || (common && common.value === value) ? [] : [told(key, value)];
+        const isUsual = common.has(value) && common.size === 1;
+        // What is set as often as not is a detail of another key.
+        const isDetail = common.has(value) && common.has(undefined);
+        if (isUsual || (isDetail && !tellsDetails)) return [];
+        if (value === undefined) return tellsMissing ? [told(key, "unset")] : [];
+        return [told(key, value)];
       });
       return odd.length > mostNamed ? `${odd.slice(0, mostNamed).join(", ")} …` : odd.join(", ");
     });
-  const brief = naming(keys.filter((key) => !isCircumstance(key)));
-  return new Set(brief).size === own.length ? brief : naming(keys);
+  const brief = keys.filter((key) => !isCircumstance(key));
+  const missingToo = { tellsDetails: true, tellsMissing: true };
+  const attempts = [
+    naming(brief),
+    naming(brief, { tellsDetails: true }),
+    naming(brief, missingToo),
+    naming(keys, missingToo),
+  ];
+  return attempts.find((names) => new Set(names).size === own.length) ?? attempts.at(-1)!;
 }
 
 /**
