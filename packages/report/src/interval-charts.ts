@@ -15,7 +15,7 @@ function rowOf({ name, runs }: Variant, { of, range }: Figure): IntervalRow[] {
     : [{ name, series: name, value, low: interval?.low ?? none, high: interval?.high ?? none }];
 }
 
-/** The figures of the variants with their intervals, a chart a figure in which they differ at all, the teacher's last. */
+/** The figures of the variants with their intervals, a chart a figure that has any, the teacher's last. */
 export function intervalCharts(
   variants: readonly Variant[],
   figures: readonly Figure[],
@@ -26,10 +26,10 @@ export function intervalCharts(
   return plots(
     figures.map((figure) => {
       const rows = variants.flatMap((variant) => rowOf(variant, figure));
-      const isConstant = rows.every(({ value, low, high }) => value === rows[0]!.value && !(high > low));
+      const hasIntervals = rows.some(({ low, high }) => high > low);
       const teacher = teacherOf(figure);
       const all = teacher ? [...rows, { name: "teacher", series: "teacher", ...teacher }] : rows;
-      return isConstant ? "" : intervals(figure.name, "", all, shades);
+      return hasIntervals ? intervals(figure.name, "", all, shades) : "";
     }),
     { isBroad: variants.some(({ name }) => name.length > shortName) },
   );

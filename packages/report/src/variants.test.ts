@@ -20,6 +20,7 @@ describe("variants of a sweep", () => {
     const sinkhorn = (lambda: number, rest: object = {}) => ({
       loss: "sinkhorn",
       batchSize: 32,
+      learningRate: 0.2,
       sinkhorn: { lambda, debiased: false },
       ...rest,
     });
@@ -27,7 +28,7 @@ describe("variants of a sweep", () => {
       { ...sinkhorn(0.1), loss: "ce" },
       sinkhorn(0.1),
       sinkhorn(0.02),
-      sinkhorn(0.5, { batchSize: 8 }),
+      sinkhorn(0.5, { batchSize: 8, learningRate: 0.1 }),
       { ...sinkhorn(0.1), sinkhorn: { lambda: 0.1, debiased: true } },
     ];
     const runs = configs.flatMap((config, i) =>
@@ -37,7 +38,7 @@ describe("variants of a sweep", () => {
       ["ce", 2],
       ["sinkhorn", 2],
       ["sinkhorn, lambda 0.02", 2],
-      ["sinkhorn, batchSize 8, lambda 0.5", 2],
+      ["sinkhorn, batchSize 8, learningRate 0.1, lambda 0.5", 2],
       ["sinkhorn, debiased", 2],
     ]);
   });

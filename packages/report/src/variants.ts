@@ -35,7 +35,7 @@ function partsOf(key: string, settings: readonly Settings[]): string {
   return values.map((value) => values.indexOf(value)).join();
 }
 
-/** The keys in which settings differ, of those that part them alike one: that all have, or else nearest to the root. */
+/** The keys in which settings differ; of those that some have not, and that part them as another does, none: what is off has no details. */
 function tellingKeys(settings: readonly Settings[]): string[] {
   const depth = (key: string): number => key.split(".").length;
   const isMissing = (key: string): boolean => settings.some((one) => !one.has(key));
@@ -47,12 +47,13 @@ function tellingKeys(settings: readonly Settings[]): string[] {
         Number(isMissing(a)) - Number(isMissing(b)) ||
         depth(a) - depth(b),
     );
-  const telling = new Map<string, string>();
-  for (const key of keys) {
+  const parted = new Set<string>();
+  return keys.filter((key) => {
     const parts = partsOf(key, settings);
-    if (!telling.has(parts)) telling.set(parts, key);
-  }
-  return [...telling.values()];
+    const isKnown = parted.has(parts);
+    parted.add(parts);
+    return !isKnown || !isMissing(key);
+  });
 }
 
 /** What is added to the names of variants that share one: the keys in which each differs from what is common on the page. */
