@@ -191,6 +191,10 @@ export function program(): Command {
     .argument("<runs...>", "run directories")
     .option("-o, --output <file>", "where the page goes", "report.html")
     .option("--title <text>", "the page's title")
+    .option(
+      "--against <name>",
+      "of a sweep of losses or divergences, the one that the others are held against seed by seed",
+    )
     .action(async (runs, options) => {
       const { report } = await import("./commands/report.ts");
       await report(runs, options);

@@ -58,11 +58,17 @@ export function comparison(
   return tableOfKnown([what, "seeds", ...figures.map(({ name }) => name)], body);
 }
 
-/** What the others are held against: of the variants with the most seeds the first preferred one that is there, else the first. */
-export function referenceOf(variants: readonly Variant[], preferred: readonly string[]): Variant {
+/** What the others are held against: the one asked for, else of the variants with the most seeds the first preferred one that is there, else the first. */
+export function referenceOf(
+  variants: readonly Variant[],
+  preferred: readonly string[],
+  against?: string,
+): Variant {
   const most = Math.max(...variants.map(({ runs }) => runs.length));
   const whole = variants.filter(({ runs }) => runs.length === most);
-  return preferred.flatMap((name) => whole.filter((variant) => variant.name === name))[0] ?? whole[0]!;
+  const asked = variants.filter(({ name }) => name === against);
+  const known = preferred.flatMap((name) => whole.filter((variant) => variant.name === name));
+  return asked[0] ?? known[0] ?? whole[0]!;
 }
 
 /** Each figure of a variant less the reference's of the same seed, over the seeds that both have; empty where no two have. */

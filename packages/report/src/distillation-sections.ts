@@ -53,7 +53,7 @@ function taskNote(runs: readonly RunData[]): string {
 const mostCharts = 6;
 
 /** A row a loss: the task's metrics and how near students came to their teacher, with what the losses differ by, seed by seed. */
-export function distillations(runs: readonly RunData[]): string {
+export function distillations(runs: readonly RunData[], against?: string): string {
   const variants = lossVariants(runs);
   if (variants.length === 0) return "";
   const own = variants.flatMap((variant) => variant.runs);
@@ -62,7 +62,7 @@ export function distillations(runs: readonly RunData[]): string {
   const figures = onTask.length > 0 ? onTask : held;
   const [teachers, metrics] = [teachersOf(own), metricKeys(own)];
   const teacher = teacherRow(teachers, metrics, figures.length);
-  const reference = referenceOf(variants, ["sinkhorn", "ce"]);
+  const reference = referenceOf(variants, ["sinkhorn", "ce"], against);
   const differences = seedDifferences("loss", variants, reference, figures);
   return [
     taskNote(own),

@@ -50,12 +50,13 @@ const headingsOf = (html: string): string[] =>
   [...parseHTML(html).document.querySelectorAll("h2")].map((h) => h.textContent);
 
 describe("a page of losses and seeds", () => {
-  const html = renderReport([
+  const runs = [
     run("a1", "sinkhorn", 1, 0.8),
     run("a2", "sinkhorn", 2, 0.82),
     run("b1", { ce: 1, tvd: 0.5 }, 1, 0.7),
     run("b2", { ce: 1, tvd: 0.5 }, 2, 0.74),
-  ]);
+  ];
+  const html = renderReport(runs);
 
   it("has a row a loss with intervals over seeds, the teacher's row, and names for people", () => {
     const [main] = sectionOf(html, "Distillation").querySelectorAll("table");
@@ -80,6 +81,16 @@ describe("a page of losses and seeds", () => {
     expect(cellsOf(section.querySelectorAll("table")[1])).toEqual([
       ["1·ce + 0.5·tvd", "2", "-0.09 ± 0.13", "0 ± 0"],
     ]);
+  });
+
+  it("holds the others against the loss that is asked for, and says which there are", () => {
+    const turned = sectionOf(renderReport(runs, { against: "1·ce + 0.5·tvd" }), "Distillation");
+    expect(cellsOf(turned.querySelectorAll("table")[1])).toEqual([
+      ["sinkhorn", "2", "+0.09 ± 0.13", "0 ± 0"],
+    ]);
+    expect(() => renderReport(runs, { against: "tvd" })).toThrow(
+      'no "tvd" to hold the others against; there are: "sinkhorn", "1·ce + 0.5·tvd"',
+    );
   });
 
   it("lists the runs, draws each curve once, a line a loss, and plans with their scale", () => {

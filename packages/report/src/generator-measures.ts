@@ -88,7 +88,7 @@ function missingTeacher(runs: readonly RunData[], rows: readonly (readonly strin
 }
 
 /** Every measure of each variant beside the teacher's and the real examples', and the differences to one variant seed by seed. */
-export function measures(runs: readonly RunData[]): string {
+export function measures(runs: readonly RunData[], against?: string): string {
   const generators = generatorsOf(runs);
   const variants = generators.variants.filter(({ runs: own }) => own.some((run) => run.evaluation.generator));
   if (variants.length === 0) return "";
@@ -102,7 +102,7 @@ export function measures(runs: readonly RunData[]): string {
     : variants;
   const what = alone ? "samples of" : "student under";
   const tables = tablesOf(own);
-  const reference = referenceOf(variants, ["reverse-kl"]);
+  const reference = referenceOf(variants, ["reverse-kl"], against);
   const several = tables.length > 1;
   return [
     remark(readingOf(own)),

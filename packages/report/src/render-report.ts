@@ -1,12 +1,12 @@
 import { type Colours, coloursOf, legend } from "./charts.ts";
 import { distillationCurves } from "./distillation-curves.ts";
 import { distillations, distilledRuns } from "./distillation-sections.ts";
-import { isDistilled } from "./distilled-runs.ts";
+import { isDistilled, lossVariants } from "./distilled-runs.ts";
 import { frontiers } from "./frontiers.ts";
 import { denoiserCurves, generatorCurves } from "./generator-curves.ts";
 import { health } from "./generator-health.ts";
 import { measures } from "./generator-measures.ts";
-import { isDenoiserLog, isGenerator } from "./generator-runs.ts";
+import { generatorsOf, isDenoiserLog, isGenerator } from "./generator-runs.ts";
 import { densities, ratioCalibrations } from "./generator-sections.ts";
 import { escapeHtml, page, section } from "./html.ts";
 import { pictures, previews } from "./pictures.ts";
@@ -17,9 +17,12 @@ import { samples } from "./samples-table.ts";
 import { settingDifferences } from "./setting-differences.ts";
 import { training } from "./training-curves.ts";
 import { plans } from "./transport-plans.ts";
+import type { Variant } from "./variants.ts";
 
 export interface ReportOptions {
   title?: string;
+  /** The loss or divergence of a sweep, as its table names it, that the others are held against seed by seed. */
+  against?: string;
 }
 
 /** How many runs there are and, where a line holds them, their names; the summary has them all. */
@@ -32,10 +35,10 @@ const curvesTold =
   "Lines are means over seeds, bands reach from the lowest to the highest seed; long logs are averaged over a hundredth of the steps.";
 
 /** Students of a larger model. */
-const studentSections = (runs: readonly RunData[]): string[] => [
+const studentSections = (runs: readonly RunData[], against?: string): string[] => [
   section(
     "Distillation",
-    distillations(runs),
+    distillations(runs, against),
     "± is half of Student's 95 % interval over seeds; brackets are 95 % intervals over the items of one run, or of the teacher.",
   ),
   section("Distillation as it went", distillationCurves(runs), curvesTold),
@@ -48,10 +51,10 @@ const studentSections = (runs: readonly RunData[]): string[] => [
 ];
 
 /** One-step generators and their teachers. */
-const generatorSections = (runs: readonly RunData[]): string[] => [
+const generatorSections = (runs: readonly RunData[], against?: string): string[] => [
   section(
     "Measures",
-    measures(runs),
+    measures(runs, against),
     "Only rows of equal counts compare; the real row is what as many other real examples score. ± is half of Student's 95 % interval over seeds.",
   ),
   section("Images", pictures(runs)),
@@ -121,10 +124,22 @@ function policySections(runs: readonly RunData[]): string[] {
   ];
 }
 
-/** One self-contained HTML page: no script, no font, no picture from elsewhere. */
+function checkReference(against: string, variants: readonly Variant[]): void {
+  const names = variants.map(({ name }) => name);
+  if (!names.includes(against))
+    throw new RangeError(
+      `There is no "${against}" to hold the others against; ${names.length > 0 ? `there are: ${names.map((name) => `"${name}"`).join(", ")}` : "no run here is of a student or of a generator"}.`,
+    );
+}
+
+/**
+ * One self-contained HTML page: no script, no font, no picture from elsewhere.
+ *
+ * @throws RangeError where no loss or divergence has the name of `against`
+ */
 export function renderReport(
   runs: readonly RunData[],
-  { title = "fdiv report" }: ReportOptions = {},
+  { title = "fdiv report", against }: ReportOptions = {},
 ): string {
   const notes = runs.flatMap((run) => run.notes.map((note) => `${run.name}: ${note}`));
   const report = runs.find(({ dataReport }) => dataReport)?.dataReport;
@@ -133,9 +148,11 @@ export function renderReport(
   const generators = runs.filter(isGenerator);
   const students = runs.filter((run) => isDistilled(run) && !isGenerator(run));
   const policies = runs.filter((run) => !isDistilled(run) && !isGenerator(run));
+  if (against !== undefined)
+    checkReference(against, [...generatorsOf(generators).variants, ...lossVariants(students)]);
   const body = [
-    ...generatorSections(generators),
-    ...studentSections(students),
+    ...generatorSections(generators, against),
+    ...studentSections(students, against),
     ...policySections(policies),
     section("Data", report ? `<pre>${escapeHtml(report)}</pre>` : ""),
     section("What differs between the runs", settingDifferences(made), "Settings but for seeds and places."),

@@ -6,7 +6,7 @@ import { writeDurably } from "@fdiv/trainer/node";
 /** `fdiv report`: one self-contained page. */
 export async function report(
   runs: readonly string[],
-  options: { output: string; title?: string },
+  options: { output: string; title?: string; against?: string },
 ): Promise<void> {
   await writeReport(runs, options);
   process.stderr.write(`report: ${options.output}\n`);
@@ -15,7 +15,7 @@ export async function report(
 /** Reads runs and writes their page. */
 export async function writeReport(
   runs: readonly string[],
-  options: { output: string; title?: string },
+  options: { output: string; title?: string; against?: string },
 ): Promise<void> {
   const data = await Promise.all(
     runs.map(async (directory) => {
@@ -25,6 +25,6 @@ export async function writeReport(
       return isAmbiguous ? { ...run, name: directory } : run;
     }),
   );
-  const page = renderReport(data, options.title === undefined ? {} : { title: options.title });
-  await writeDurably(options.output, page);
+  const { output, ...shown } = options;
+  await writeDurably(output, renderReport(data, shown));
 }
