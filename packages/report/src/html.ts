@@ -73,6 +73,11 @@ figcaption { font-size: .85rem; font-weight: 600; margin-bottom: .3rem; } svg { 
 .strip { display: grid; grid-template-columns: repeat(6, 1fr); gap: .5rem; } .strip figure { padding: .3rem; } .strip figcaption { font-weight: 400; }
 img.pixels { width: 100%; image-rendering: pixelated; display: block; }
 .wide + .plots { margin-top: 1rem; } .wide + .remark { margin-top: .6rem; }
-@media print { body { max-width: none; margin: 0; padding: 0; } figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; } .plots:not(.broad) { grid-template-columns: repeat(3, 1fr); } }
+@page { margin: 12mm; }
+@media print {
+  html { font-size: 10.4px; } body { font-size: 1rem; max-width: none; margin: 0; padding: 0; } .wide { overflow: visible; }
+  figure, tr { break-inside: avoid; } h2, h3 { break-after: avoid; }
+  .plots { grid-template-columns: repeat(3, 1fr); } .plots.broad { grid-template-columns: repeat(2, 1fr); }
+}
 pre { white-space: pre-wrap; background: var(--card); border: 1px solid var(--line); border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: .8rem; }
 `;
