@@ -112,5 +112,8 @@ describe("a run directory of a distillation", () => {
     expect(bad.evaluation.generator).toBeUndefined();
     expect(bad.notes.join()).toMatch(/"generator" is malformed/);
     expect(renderReport([bad])).toContain("malformed");
+    const accurate = { ...run("a").evaluation.generator, classifierAccuracy: "<b>" };
+    await writeFile(join(directory, "evaluation.json"), JSON.stringify({ generator: accurate }));
+    expect((await readRun(directory)).notes.join()).toMatch(/"generator" is malformed/);
   });
 });
