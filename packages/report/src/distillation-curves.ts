@@ -27,6 +27,13 @@ export function distillationCurves(runs: readonly RunData[]): string {
     ...(terms.length > 1
       ? terms.map((key): [string, string, string] => [`term ${key.slice("terms/".length)}`, "a point", key])
       : []),
+    ...keysOf(own.flatMap(({ rows }) => rows))
+      .filter((key) => key.endsWith("/row-error"))
+      .map((key): [string, string, string] => [
+        `plans of ${key.slice(0, -"/row-error".length)}: rows off`,
+        "share of their mass",
+        key,
+      ]),
     ["gradient norm", "before clipping", "gradientNorm"],
     ["learning rate", "", "learningRate"],
   ];

@@ -4,8 +4,8 @@ import {
   isDistilled,
   lossColours,
   lossVariants,
-  metricKeys,
   nearnessFigures,
+  type TaskFigure,
   taskFigures,
 } from "./distilled-runs.ts";
 import { heading, number, remark, table } from "./html.ts";
@@ -14,29 +14,30 @@ import type { Range, RunData } from "./run-data.ts";
 import { overSeeds } from "./run-groups.ts";
 import { timeAndMemory } from "./time-and-memory.ts";
 
-type Ranges = Record<string, Range>;
-
-/** The figures of each teacher on the page: one, where all students have the same, whose intervals vary with the seed that drew them. */
-function teachersOf(runs: readonly RunData[]): Ranges[] {
-  const all = runs.flatMap(({ evaluation }): Ranges[] =>
-    evaluation.distillation?.teacher ? [evaluation.distillation.teacher] : [],
-  );
-  const key = (teacher: Ranges) =>
-    JSON.stringify(Object.entries(teacher).map(([name, { value }]) => [name, value]));
-  return [...new Map([...all].reverse().map((teacher) => [key(teacher), teacher])).values()].reverse();
+/** One run of each teacher on the page: one, where all students have the same, whose intervals vary with the seed that drew them. */
+function teachersOf(runs: readonly RunData[], figures: readonly TaskFigure[]): RunData[] {
+  const key = (run: RunData): string => JSON.stringify(figures.map(({ teacher }) => teacher(run)?.value));
+  const having = runs.filter((run) => figures.some(({ teacher }) => teacher(run)));
+  return [...new Map([...having].reverse().map((run) => [key(run), run])).values()].reverse();
 }
 
 /** The teacher's metric: over items where there is one teacher, over teachers where there are several. */
-function teacherRange(teachers: readonly Ranges[], metric: string): Range | undefined {
+function teacherRange(teachers: readonly RunData[], { teacher }: TaskFigure): Range | undefined {
   const [first] = teachers;
-  return teachers.length > 1 ? overSeeds(teachers.map((one) => one[metric]?.value)) : first?.[metric];
+  return teachers.length > 1
+    ? overSeeds(teachers.map((run) => teacher(run)?.value))
+    : first && teacher(first);
 }
 
-function teacherRow(teachers: readonly Ranges[], metrics: readonly string[], columns: number): string[][] {
+function teacherRow(
+  teachers: readonly RunData[],
+  figures: readonly TaskFigure[],
+  columns: number,
+): string[][] {
   if (teachers.length === 0) return [];
   const several = teachers.length > 1;
-  const cells = metrics.map((metric) => {
-    const range = teacherRange(teachers, metric);
+  const cells = figures.map((figure) => {
+    const range = teacherRange(teachers, figure);
     if (!range) return "–";
     return several ? meanAndHalf(range) : inBrackets(range);
   });
@@ -57,11 +58,12 @@ export function distillations(runs: readonly RunData[], against?: string): strin
   const variants = lossVariants(runs);
   if (variants.length === 0) return "";
   const own = variants.flatMap((variant) => variant.runs);
-  const onTask = [...taskFigures(own), ...nearnessFigures(own)];
+  const official = taskFigures(own);
+  const onTask = [...official, ...nearnessFigures(own)];
   const held = heldOutFigures(own);
   const figures = onTask.length > 0 ? onTask : held;
-  const [teachers, metrics] = [teachersOf(own), metricKeys(own)];
-  const teacher = teacherRow(teachers, metrics, figures.length);
+  const teachers = teachersOf(own, official);
+  const teacher = teacherRow(teachers, official, figures.length);
   const reference = referenceOf(variants, ["sinkhorn", "ce"], against);
   const differences = seedDifferences("loss", variants, reference, figures);
   return [
@@ -73,8 +75,8 @@ export function distillations(runs: readonly RunData[], against?: string): strin
       )}${differences}`,
     variants.length > 1
       ? intervalCharts(variants, figures.slice(0, mostCharts), lossColours(runs), (figure) => {
-          const metric = metrics[figures.indexOf(figure)];
-          return metric === undefined ? undefined : teacherRange(teachers, metric);
+          const metric = official.find((one) => one === figure);
+          return metric && teacherRange(teachers, metric);
         })
       : "",
     onTask.length > 0 && held.length > 0

@@ -112,6 +112,20 @@ describe("a page of losses and seeds", () => {
     expect(plan.querySelectorAll("svg")).toHaveLength(2);
   });
 
+  it("has a task's second split beside the first, the teacher's too, and how far plans are off", () => {
+    const mnli = run("a1", "sinkhorn", 1, 0.8);
+    mnli.evaluation.distillation!.mismatched = {
+      student: { accuracy: range(0.6) },
+      teacher: { accuracy: range(0.7) },
+    };
+    mnli.rows = [{ step: 1, loss: 1, "terms/ce": 1, "sinkhorn/row-error": 0.01 }];
+    const page = renderReport([mnli]);
+    const [main] = sectionOf(page, "Distillation").querySelectorAll("table");
+    expect(headersOf(main).slice(0, 3)).toEqual(["loss", "accuracy", "accuracy, mismatched"]);
+    expect(cellsOf(main)[1]!.slice(0, 3)).toEqual(["teacher", "0.9 [0.8, 1]", "0.7 [0.6, 0.8]"]);
+    expect(sectionOf(page, "Distillation as it went").textContent).toContain("plans of sinkhorn: rows off");
+  });
+
   it("of one run has the intervals over items, and no seeds to differ by", () => {
     const one = sectionOf(renderReport([run("a1", "sinkhorn", 1, 0.8)]), "Distillation");
     expect(one.querySelectorAll("h3")).toHaveLength(1);
@@ -126,9 +140,13 @@ it("reads what has the right shape of a hostile evaluation", async () => {
     teacher: { accuracy: "<b>" },
     plan: { lambda: 0.1, plan: [["<script>"]], cost: [[1]] },
     heldOut: [],
+    mismatched: { student: { accuracy: range(0.4) }, teacher: "<b>" },
   };
   await writeFile(join(directory, "evaluation.json"), JSON.stringify({ distillation }));
   const read = await readRun(directory);
-  expect(read.evaluation.distillation).toEqual({ student: { accuracy: range(0.5) } });
+  expect(read.evaluation.distillation).toEqual({
+    student: { accuracy: range(0.5) },
+    mismatched: { student: { accuracy: range(0.4) } },
+  });
   expect(parseHTML(renderReport([read])).document.querySelectorAll("script, b")).toHaveLength(0);
 });

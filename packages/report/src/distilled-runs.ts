@@ -1,6 +1,6 @@
 import { type Colours, coloursOf } from "./charts.ts";
 import type { Figure } from "./comparison.ts";
-import type { DistillationEvaluation, RunData } from "./run-data.ts";
+import type { DistillationEvaluation, Range, RunData } from "./run-data.ts";
 import { type Variant, variantsOf } from "./variants.ts";
 
 /** What a run learnt by, as tables name it: its loss, or the weights of its terms. */
@@ -53,13 +53,33 @@ const keysOf = (
   ...new Set(runs.flatMap(({ evaluation }) => Object.keys(pick(evaluation.distillation ?? {}) ?? {}))),
 ];
 
-/** The official metrics of the task, with intervals over its items. */
-export const taskFigures = (runs: readonly RunData[]): Figure[] =>
-  keysOf(runs, ({ student }) => student).map((key) => ({
-    name: figureName(key),
-    of: ({ evaluation }) => evaluation.distillation?.student?.[key]?.value,
-    range: ({ evaluation }) => evaluation.distillation?.student?.[key],
-  }));
+/** An official metric, which the teacher has too. */
+export interface TaskFigure extends Figure {
+  range: (run: RunData) => Range | undefined;
+  teacher: (run: RunData) => Range | undefined;
+}
+
+/** The official metrics of the task, with intervals over its items, then those of its mismatched split. */
+export function taskFigures(runs: readonly RunData[]): TaskFigure[] {
+  type Pick = (
+    evaluation: DistillationEvaluation,
+    who: "student" | "teacher",
+  ) => Record<string, Range> | undefined;
+  const figures = (pick: Pick, told: string): TaskFigure[] => {
+    const of = (who: "student" | "teacher", key: string) => (run: RunData) =>
+      pick(run.evaluation.distillation ?? {}, who)?.[key];
+    return keysOf(runs, (evaluation) => pick(evaluation, "student")).map((key) => ({
+      name: `${figureName(key)}${told}`,
+      of: (run) => of("student", key)(run)?.value,
+      range: of("student", key),
+      teacher: of("teacher", key),
+    }));
+  };
+  return [
+    ...figures((evaluation, who) => evaluation[who], ""),
+    ...figures(({ mismatched }, who) => mismatched?.[who], ", mismatched"),
+  ];
+}
 
 /** How near students came to their teacher on the reported split. */
 export const nearnessFigures = (runs: readonly RunData[]): Figure[] =>
@@ -74,6 +94,3 @@ export const heldOutFigures = (runs: readonly RunData[]): Figure[] =>
     name: figureName(key),
     of: ({ evaluation }) => evaluation.distillation?.heldOut?.[key],
   }));
-
-/** The key of each official metric, in the order of `taskFigures`. */
-export const metricKeys = (runs: readonly RunData[]): string[] => keysOf(runs, ({ student }) => student);

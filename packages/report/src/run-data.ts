@@ -60,6 +60,8 @@ export interface DistillationEvaluation {
   task?: { name: string; split: string; items: number };
   student?: Record<string, Range>;
   teacher?: Record<string, Range>;
+  /** On a second split of the task, as MNLI's mismatched one. */
+  mismatched?: { student: Record<string, Range>; teacher?: Record<string, Range> };
   nearness?: Record<string, number>;
   heldOut?: Record<string, number>;
   plan?: { lambda: number; plan: number[][]; cost: number[][] };

@@ -120,6 +120,8 @@ function distillation(value: unknown): DistillationEvaluation | undefined {
   const [moved, cost] = isRecord(plan) ? [matrix(plan.plan), matrix(plan.cost)] : [];
   const lambda = isRecord(plan) ? numberOf(plan.lambda) : undefined;
   const [student, teacher] = [ranges(value.student), ranges(value.teacher)];
+  const other = isRecord(value.mismatched) ? value.mismatched : {};
+  const mismatched = { student: ranges(other.student), teacher: ranges(other.teacher) };
   const [nearness, heldOut] = [numericRecord(value.nearness), numericRecord(value.heldOut)];
   return {
     ...(isRecord(task) && {
@@ -127,6 +129,12 @@ function distillation(value: unknown): DistillationEvaluation | undefined {
     }),
     ...(student && { student }),
     ...(teacher && { teacher }),
+    ...(mismatched.student && {
+      mismatched: {
+        student: mismatched.student,
+        ...(mismatched.teacher && { teacher: mismatched.teacher }),
+      },
+    }),
     ...(nearness && { nearness }),
     ...(heldOut && { heldOut }),
     ...(moved && cost && lambda !== undefined && { plan: { lambda, plan: moved, cost } }),
