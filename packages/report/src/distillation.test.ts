@@ -126,6 +126,25 @@ describe("a page of losses and seeds", () => {
     expect(sectionOf(page, "Distillation as it went").textContent).toContain("plans of sinkhorn: rows off");
   });
 
+  it("keeps tasks apart, whose figures do not compare", () => {
+    const other = runs.map((one, i) => {
+      const { distillation } = one.evaluation;
+      const task = { name: "rte", split: "validation", items: 40 };
+      return { ...one, name: `rte${i}`, evaluation: { distillation: { ...distillation, task } } };
+    });
+    const page = renderReport([...runs, ...other]);
+    expect(headingsOf(page).filter((title) => title.startsWith("Distillation:"))).toEqual([
+      "Distillation: sst2",
+      "Distillation: rte",
+    ]);
+    const [main] = sectionOf(page, "Distillation: rte").querySelectorAll("table");
+    expect(cellsOf(main).map((row) => row.slice(0, 2))).toEqual([
+      ["sinkhorn", "2"],
+      ["1·ce + 0.5·tvd", "2"],
+      ["teacher", "–"],
+    ]);
+  });
+
   it("of one run has the intervals over items, and no seeds to differ by", () => {
     const one = sectionOf(renderReport([run("a1", "sinkhorn", 1, 0.8)]), "Distillation");
     expect(one.querySelectorAll("h3")).toHaveLength(1);

@@ -16,6 +16,16 @@ function lossOf({ config }: RunData): string {
 
 export const isDistilled = ({ evaluation }: RunData): boolean => evaluation.distillation !== undefined;
 
+/** Students by what they were measured on, as figures of several tasks do not compare; "texts" where there is no task. */
+export function byTask(runs: readonly RunData[]): Map<string, RunData[]> {
+  const tasks = new Map<string, RunData[]>();
+  for (const run of runs) {
+    const name = run.evaluation.distillation?.task?.name ?? "texts";
+    tasks.set(name, [...(tasks.get(name) ?? []), run]);
+  }
+  return tasks;
+}
+
 /** The runs of students of a larger model by their losses. */
 export const lossVariants = (runs: readonly RunData[]): Variant[] =>
   variantsOf(runs.filter(isDistilled), lossOf, ["loss"]);

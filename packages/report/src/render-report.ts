@@ -1,7 +1,7 @@
 import { type Colours, coloursOf, legend } from "./charts.ts";
 import { distillationCurves } from "./distillation-curves.ts";
 import { distillations, distilledRuns } from "./distillation-sections.ts";
-import { isDistilled, lossVariants } from "./distilled-runs.ts";
+import { byTask, isDistilled, lossVariants } from "./distilled-runs.ts";
 import { frontiers } from "./frontiers.ts";
 import { denoiserCurves, generatorCurves } from "./generator-curves.ts";
 import { health } from "./generator-health.ts";
@@ -34,20 +34,20 @@ function namesOf(runs: readonly RunData[]): string {
 const curvesTold =
   "Lines are means over seeds, bands reach from the lowest to the highest seed; long logs are averaged over a hundredth of the steps.";
 
-/** Students of a larger model. */
-const studentSections = (runs: readonly RunData[], against?: string): string[] => [
+/** Students of a larger model on one task, whose name stands in the titles where there are several. */
+const studentSections = (runs: readonly RunData[], task: string, against?: string): string[] => [
   section(
-    "Distillation",
+    `Distillation${task}`,
     distillations(runs, against),
     "± is half of Student's 95 % interval over seeds; brackets are 95 % intervals over the items of one run, or of the teacher.",
   ),
-  section("Distillation as it went", distillationCurves(runs), curvesTold),
+  section(`Distillation as it went${task}`, distillationCurves(runs), curvesTold),
   section(
-    "Transport plans",
+    `Transport plans${task}`,
     plans(runs),
     "Of each loss's first run. Rows are the student's points, columns the teacher's: held-out examples, or tokens that answer. A plan along the diagonal moves each point to its own.",
   ),
-  section("Runs", distilledRuns(runs)),
+  section(`Runs${task}`, distilledRuns(runs)),
 ];
 
 /** One-step generators and their teachers. */
@@ -125,7 +125,7 @@ function policySections(runs: readonly RunData[]): string[] {
 }
 
 function checkReference(against: string, variants: readonly Variant[]): void {
-  const names = variants.map(({ name }) => name);
+  const names = [...new Set(variants.map(({ name }) => name))];
   if (!names.includes(against))
     throw new RangeError(
       `There is no "${against}" to hold the others against; ${names.length > 0 ? `there are: ${names.map((name) => `"${name}"`).join(", ")}` : "no run here is of a student or of a generator"}.`,
@@ -148,11 +148,15 @@ export function renderReport(
   const generators = runs.filter(isGenerator);
   const students = runs.filter((run) => isDistilled(run) && !isGenerator(run));
   const policies = runs.filter((run) => !isDistilled(run) && !isGenerator(run));
+  const tasks = byTask(students);
   if (against !== undefined)
-    checkReference(against, [...generatorsOf(generators).variants, ...lossVariants(students)]);
+    checkReference(against, [
+      ...generatorsOf(generators).variants,
+      ...[...tasks.values()].flatMap(lossVariants),
+    ]);
   const body = [
     ...generatorSections(generators, against),
-    ...studentSections(students, against),
+    ...[...tasks].flatMap(([task, own]) => studentSections(own, tasks.size > 1 ? `: ${task}` : "", against)),
     ...policySections(policies),
     section("Data", report ? `<pre>${escapeHtml(report)}</pre>` : ""),
     section("What differs between the runs", settingDifferences(made), "Settings but for seeds and places."),
