@@ -62,7 +62,7 @@ h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin:
 th, td { padding: .3rem .5rem; white-space: nowrap; border-bottom: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; vertical-align: top; }
 th:first-child, td:first-child { text-align: left; white-space: normal; min-width: 9rem; } th { font-weight: 600; white-space: normal; vertical-align: bottom; }
 table.many { font-size: .78rem; } table.many th, table.many td { padding: .3rem .35rem; }
-table.small { font-size: .74rem; } table.small th, table.small td { padding: .15rem .45rem; }
+table.small { font-size: .74rem; } table.small th, table.small td { padding: .15rem .45rem; } table.small td:nth-child(2) { white-space: normal; }
 table.text td { text-align: left; white-space: pre-wrap; min-width: 11rem; }
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 1rem; }
 .plots.broad { grid-template-columns: repeat(auto-fill, minmax(460px, 1fr)); }
