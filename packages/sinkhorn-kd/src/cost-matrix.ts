@@ -21,6 +21,8 @@ function unitRows(x: tf.Tensor3D): tf.Tensor3D {
  * @throws RangeError when the shapes do not fit or a function returns another shape
  */
 export function costMatrix(x: tf.Tensor, y: tf.Tensor, cost: Cost = "squaredEuclidean"): tf.Tensor {
+  if (!(x instanceof tf.Tensor && y instanceof tf.Tensor))
+    throw new TypeError("costMatrix: x and y are tensors [n, V] and [m, V], such as tf.tensor2d gives.");
   if (x.rank !== y.rank || (x.rank !== 2 && x.rank !== 3))
     throw new RangeError(
       `costMatrix: x has shape [${x.shape}] and y [${y.shape}], expected [n, V] and [m, V] or a batch of such.`,

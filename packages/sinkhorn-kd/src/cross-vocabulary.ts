@@ -5,12 +5,22 @@ import { checkOptions, checkTransport } from "./option-check.ts";
 import { solvedValue } from "./sinkhorn.ts";
 import { planSinkhorn, type SinkhornOptions } from "./sinkhorn-options.ts";
 import { sortedTop } from "./sorted-top.ts";
-import { checkTemperature, constant, flat, softened, type TeacherStudent } from "./teacher-student.ts";
+import {
+  checkLogits,
+  checkTemperature,
+  constant,
+  flat,
+  presentLogits,
+  softened,
+  type TeacherStudent,
+} from "./teacher-student.ts";
 import { transportProblem } from "./transport-problem.ts";
 
 // Teacher and student with different vocabularies: probabilities are compared by rank, not by token.
 
-function checkPlaces(what: string, { student, teacher }: TeacherStudent, least: number): void {
+function checkPlaces(what: string, pair: TeacherStudent, least: number): void {
+  checkLogits(what, pair);
+  const { student, teacher } = pair;
   const [s, t] = [student.shape.slice(0, -1), teacher.shape.slice(0, -1)];
   if (
     s.length !== t.length ||
@@ -21,6 +31,18 @@ function checkPlaces(what: string, { student, teacher }: TeacherStudent, least: 
     throw new RangeError(
       `${what}: student has shape [${student.shape}] and teacher [${teacher.shape}], which do not fit.`,
     );
+}
+
+function checkMasks(masks: MultiLevelOptions["masks"], pair: TeacherStudent): void {
+  if (!masks) return;
+  checkOptions("multiLevelDistillation: masks", masks, { student: true, teacher: true });
+  for (const side of ["student", "teacher"] as const) {
+    const [mask, places] = [masks[side], pair[side].shape.slice(0, 2)];
+    if (!(mask instanceof tf.Tensor) || mask.rank !== 2 || mask.shape.some((size, i) => size !== places[i]))
+      throw new RangeError(
+        `multiLevelDistillation: masks.${side} has shape [${mask?.shape ?? ""}], expected [${places}].`,
+      );
+  }
 }
 
 const padded = (x: tf.Tensor2D, size: number): tf.Tensor2D =>
@@ -127,13 +149,14 @@ export function multiLevelDistillation(
     logarithmic: true,
     sequence: true,
   });
-  if (masks) checkOptions("multiLevelDistillation: masks", masks, { student: true, teacher: true });
   checkTransport("multiLevelDistillation", options, ["marginals", "ragged"]);
+  checkLogits("multiLevelDistillation", pair);
   if (pair.student.rank !== 3)
     throw new RangeError(
       `multiLevelDistillation: logits are [sequences, L, V], not [${pair.student.shape}].`,
     );
   checkPlaces("multiLevelDistillation", pair, 1);
+  checkMasks(masks, pair);
   checkTemperature("multiLevelDistillation", temperature);
   if (!(Number.isInteger(topK) && topK > 0))
     throw new RangeError(`multiLevelDistillation: topK is ${topK}, expected a positive whole number.`);
@@ -147,7 +170,8 @@ export function multiLevelDistillation(
       );
       return tf.reshape(rows, [logits.shape[0]!, logits.shape[1]!, topK]);
     };
-    const [p, q] = [top(pair.student), constant(top(pair.teacher))];
+    const given = (logits: tf.Tensor, mask?: tf.Tensor2D) => top(mask ? presentLogits(logits, mask) : logits);
+    const [p, q] = [given(pair.student, masks?.student), constant(given(pair.teacher, masks?.teacher))];
     const present = (x: tf.Tensor3D, mask?: tf.Tensor2D): tf.Tensor2D =>
       mask ? tf.cast(tf.notEqual(mask, 0), "float32") : tf.ones([x.shape[0], x.shape[1]]);
     const [rows, columns] = [present(p, masks?.student), present(q, masks?.teacher)];
@@ -163,15 +187,15 @@ export function multiLevelDistillation(
     const differences = meanOver(tf.sum(tf.abs(tf.sub(s, t)), 2) as tf.Tensor2D, both);
     const logs = tf.neg(tf.sum(tf.mul(t, tf.log(tf.maximum(s, least))), 2)) as tf.Tensor2D;
     const crossed = meanOver(logs, both);
-    const given = {
+    const solver = {
       lambda,
       ...(iterations !== undefined && { iterations }),
       ...transport,
       marginals: "normalised",
       ragged: { rows, columns },
     } as SinkhornOptions;
-    const problem = transportProblem(costMatrix(p, q, "l1"), given, true);
-    const { value: transported, ...fit } = solvedValue(problem, planSinkhorn(given));
+    const problem = transportProblem(costMatrix(p, q, "l1"), solver, true);
+    const { value: transported, ...fit } = solvedValue(problem, planSinkhorn(solver));
     const loss = tf.addN([
       tf.mul(absolute, differences),
       tf.mul(logarithmic, crossed),

@@ -1,8 +1,9 @@
 import { crossEntropy } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { type LogitDistillationOptions, logitDistillation } from "./logit-distillation.ts";
+import { checkOptions, refuseIn } from "./option-check.ts";
 import { type SinkhornKdOptions, sinkhornKd } from "./sinkhorn-kd.ts";
-import { flat, keptRows, keptTokens, type TeacherStudent } from "./teacher-student.ts";
+import { checkLogits, flat, keptRows, keptTokens, type TeacherStudent } from "./teacher-student.ts";
 
 export interface DistillationLossOptions {
   /** Weight of the divergence; cross-entropy has 1 − α. In [0, 1]. */
@@ -22,6 +23,16 @@ export interface DistillationLossOptions {
    */
   normaliser?: { tokens?: number; points?: number };
 }
+
+const optionNames = {
+  alpha: true,
+  beta: true,
+  temperature: true,
+  temperatureSquared: true,
+  divergence: true,
+  sinkhorn: true,
+  normaliser: true,
+} satisfies Record<keyof DistillationLossOptions, true>;
 
 export interface DistillationBatch extends TeacherStudent {
   /** int32, [examples] or [sequences, L]; needed unless α = 1. */
@@ -43,6 +54,15 @@ function checkWeights(alpha: number, beta: number): void {
     throw new RangeError(`distillationLoss: alpha is ${alpha}, expected a number in [0, 1].`);
   if (!(beta >= 0 && beta < Number.POSITIVE_INFINITY))
     throw new RangeError(`distillationLoss: beta is ${beta}, expected a number of at least 0.`);
+}
+
+function checkNested({ beta, sinkhorn, normaliser }: DistillationLossOptions): void {
+  if (normaliser) checkOptions("distillationLoss: normaliser", normaliser, { tokens: true, points: true });
+  if (!sinkhorn) return;
+  const own = "it is an option of distillationLoss, or part of the batch, for all terms";
+  refuseIn("distillationLoss", "sinkhorn", sinkhorn, ["temperature", "mask"], own);
+  if (beta === undefined)
+    throw new RangeError("distillationLoss: sinkhorn would be ignored; beta, its weight, is 0 unless given.");
 }
 
 /** Cross-entropy of the tokens that count, whatever the labels of the others are. */
@@ -71,6 +91,9 @@ export function distillationLoss(
   batch: DistillationBatch,
   options: DistillationLossOptions,
 ): DistillationLoss {
+  checkOptions("distillationLoss", options, optionNames);
+  checkNested(options);
+  checkLogits("distillationLoss", batch);
   const { alpha, beta = 0, temperature = 2, temperatureSquared = true, normaliser = {} } = options;
   checkWeights(alpha, beta);
   const { student, mask } = batch;

@@ -1,4 +1,5 @@
 import { type Arithmetic, type Divergence, defineDivergence, forwardKl, reverseKl } from "@fdiv/divergences";
+import { checkOptions } from "./option-check.ts";
 
 // Divergences to and from a mixture of teacher and student; u = student/teacher, l = log u.
 
@@ -35,10 +36,9 @@ function checkUnit(what: string, name: string, value: number, isClosed: boolean)
  *
  * @throws RangeError when β is outside [0, 1], or at an end without `scaled`, where the divergence is 0
  */
-export function generalisedJensenShannon(
-  beta: number,
-  { scaled = false }: { scaled?: boolean } = {},
-): Divergence {
+export function generalisedJensenShannon(beta: number, options: { scaled?: boolean } = {}): Divergence {
+  checkOptions("generalisedJensenShannon", options, { scaled: true });
+  const { scaled = false } = options;
   checkUnit("generalisedJensenShannon", "beta", beta, true);
   if (beta === 0 || beta === 1) {
     if (scaled) return beta === 0 ? forwardKl : reverseKl;

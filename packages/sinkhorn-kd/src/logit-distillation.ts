@@ -2,6 +2,7 @@ import { type Divergence, divergence as divergenceByName, forwardKl } from "@fdi
 import { segmentSum } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { chunkedDivergence } from "./chunked-divergence.ts";
+import { checkOptions } from "./option-check.ts";
 import {
   checkSameVocabulary,
   checkTemperature,
@@ -36,6 +37,30 @@ export type LogitDistillationOptions = {
   /** Columns of the vocabulary that are done at a time; default what keeps 2²⁰ elements. */
   chunk?: number;
 } & DistillationLevel;
+
+const optionNames: Record<string, true> = {
+  divergence: true,
+  temperature: true,
+  temperatureSquared: true,
+  mask: true,
+  chunk: true,
+  level: true,
+  sequences: true,
+  count: true,
+  mean: true,
+};
+
+/** What belongs to sequences alone, or to `sequences` given. */
+function checkLevel(options: LogitDistillationOptions): void {
+  const { level = "token", ...given } = options as Record<string, unknown> & { level?: string };
+  if (level !== "token" && level !== "sequence")
+    throw new RangeError(`logitDistillation: there is no level "${level}"; there are token and sequence.`);
+  for (const name of ["sequences", "count", "mean"])
+    if (level === "token" && given[name] !== undefined)
+      throw new RangeError(`logitDistillation: ${name} would be ignored; it belongs to level "sequence".`);
+  if (given.count !== undefined && given.sequences === undefined)
+    throw new RangeError("logitDistillation: count would be ignored; it belongs to `sequences`.");
+}
 
 function checkMask(mask: tf.Tensor | undefined, logits: tf.Tensor): void {
   const places = logits.shape.slice(0, -1);
@@ -77,6 +102,8 @@ export function overSequences(
  * @throws RangeError on shapes, temperature or an unknown divergence
  */
 export function logitDistillation(pair: TeacherStudent, options: LogitDistillationOptions = {}): tf.Tensor1D {
+  checkOptions("logitDistillation", options, optionNames);
+  checkLevel(options);
   const { divergence = forwardKl, temperature = 1, temperatureSquared = false, mask, chunk } = options;
   checkSameVocabulary("logitDistillation", pair);
   checkTemperature("logitDistillation", temperature);

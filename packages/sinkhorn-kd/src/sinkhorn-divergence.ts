@@ -23,7 +23,7 @@ export function sinkhornDivergence(
   y: tf.Tensor,
   options: SinkhornDivergenceOptions,
 ): tf.Tensor {
-  const { cost = "squaredEuclidean", ...given } = options;
+  const { cost = "squaredEuclidean", ...given } = options ?? {};
   if (given.unbalanced !== undefined)
     throw new RangeError(
       "sinkhornDivergence: debiasing is offered for marginals that hold, not with unbalanced.",

@@ -12,6 +12,7 @@ import {
   flat,
   keptRows,
   keptTokens,
+  presentLogits,
   softened,
   type TeacherStudent,
 } from "./teacher-student.ts";
@@ -60,6 +61,12 @@ const optionNames = {
   transport: true,
 } satisfies Record<keyof SinkhornKdOptions, true>;
 
+const formulations: Record<Formulation["kind"], Record<string, true>> = {
+  batch: { kind: true },
+  sequence: { kind: true },
+  answer: { kind: true, answers: true, vocabulary: true },
+};
+
 export interface SinkhornKdLoss extends MarginalFit {
   /** L_SD of each problem, a sum over its points; [1] for `batch` and `answer`, [sequences] for `sequence`. */
   loss: tf.Tensor1D;
@@ -81,16 +88,23 @@ function pointsOf(
   { formulation = { kind: "batch" }, mask }: SinkhornKdOptions,
 ): Points {
   const { student, teacher } = pair;
+  if (!Object.hasOwn(formulations, formulation.kind))
+    throw new RangeError("sinkhornKd: there is no such formulation; there are batch, sequence and answer.");
+  checkOptions(`sinkhornKd: formulation ${formulation.kind}`, formulation, formulations[formulation.kind]);
   if (formulation.kind === "sequence") {
     if (student.rank !== 3)
       throw new RangeError(`sinkhornKd: sequences need logits [sequences, L, V], not [${student.shape}].`);
     const both = { student: student as tf.Tensor3D, teacher: teacher as tf.Tensor3D };
     if (!mask) return { ...both, count: student.shape[0]! * student.shape[1]! };
     const count = keptTokens("sinkhornKd", mask, student).length;
-    return { ...both, mask: tf.cast(tf.notEqual(mask, 0), "float32") as tf.Tensor2D, count };
+    const kept = tf.cast(tf.notEqual(mask, 0), "float32") as tf.Tensor2D;
+    return {
+      student: presentLogits(student, kept),
+      teacher: presentLogits(teacher, kept),
+      mask: kept,
+      count,
+    };
   }
-  if (formulation.kind !== "batch" && formulation.kind !== "answer")
-    throw new RangeError("sinkhornKd: there is no such formulation; there are batch, sequence and answer.");
   if (formulation.kind === "answer" && mask)
     throw new RangeError(
       "sinkhornKd: `answers` tells the tokens of an answer; a mask beside it would be ignored.",

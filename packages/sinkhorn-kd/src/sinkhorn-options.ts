@@ -1,4 +1,5 @@
 import type * as tf from "@tensorflow/tfjs-core";
+import { checkOptions } from "./option-check.ts";
 
 /** Masses of the points: a probability vector with equal parts, 1 each (as SinKD has it), or given ones. */
 export type Marginals = "normalised" | "unit" | { a: tf.Tensor; b: tf.Tensor };
@@ -113,6 +114,7 @@ const mostStages = 1000;
 function stagesOf({ annealing, lambda }: SinkhornOptions, iterations: number): SinkhornPlanning["stages"] {
   const last = { lambda, iterations };
   if (!annealing) return [last];
+  checkOptions("sinkhorn: annealing", annealing, { from: true, factor: true, iterations: true });
   const { from, factor = 0.5 } = annealing;
   const each = count("annealing.iterations", annealing.iterations ?? 1);
   positive("sinkhorn: annealing.from", from);
@@ -127,8 +129,17 @@ function stagesOf({ annealing, lambda }: SinkhornOptions, iterations: number): S
   return [...stages, last];
 }
 
+const accelerations: Record<Acceleration["kind"], Record<string, true>> = {
+  none: { kind: true },
+  momentum: { kind: true, relaxation: true },
+  anderson: { kind: true, memory: true, period: true },
+};
+
 function accelerationOf({ acceleration = { kind: "none" } }: SinkhornOptions): Acceleration {
-  oneOf("acceleration", acceleration.kind, ["none", "momentum", "anderson"]);
+  if (typeof acceleration !== "object" || acceleration === null)
+    throw new TypeError(`sinkhorn: acceleration is ${acceleration}, expected { kind: … }.`);
+  const kind = oneOf("acceleration", acceleration.kind, ["none", "momentum", "anderson"]);
+  checkOptions(`sinkhorn: acceleration ${kind}`, acceleration, accelerations[kind]);
   if (acceleration.kind === "momentum" && !(acceleration.relaxation > 0 && acceleration.relaxation < 2))
     throw new RangeError(`sinkhorn: relaxation is ${acceleration.relaxation}, expected a number in (0, 2).`);
   if (acceleration.kind === "anderson") {
@@ -160,11 +171,7 @@ function checkGradient(
  * @throws RangeError on an unknown option, a number out of range, or a gradient that does not belong to the objective
  */
 export function planSinkhorn(options: SinkhornOptions): SinkhornPlanning {
-  for (const name of Object.keys(options))
-    if (!(name in optionNames))
-      throw new RangeError(
-        `sinkhorn: unknown option "${name}"; there are ${Object.keys(optionNames).join(", ")}.`,
-      );
+  checkOptions("sinkhorn", options, optionNames);
   const lambda = positive("sinkhorn: lambda", options.lambda);
   const untilTolerance = options.tolerance !== undefined;
   if (untilTolerance && options.iterations !== undefined)
@@ -173,6 +180,11 @@ export function planSinkhorn(options: SinkhornOptions): SinkhornPlanning {
     untilTolerance ? "maxIterations" : "iterations",
     untilTolerance ? (options.maxIterations ?? 1000) : (options.iterations ?? 20),
   );
+  for (const name of ["maxIterations", "checkEvery"] as const)
+    if (!untilTolerance && (options as Record<string, unknown>)[name] !== undefined)
+      throw new RangeError(
+        `sinkhorn: ${name} would be ignored without a tolerance; give one, or iterations alone.`,
+      );
   const acceleration = accelerationOf(options);
   if (acceleration.kind === "anderson" && !untilTolerance)
     throw new RangeError("sinkhorn: Anderson acceleration needs a tolerance to stop at.");
@@ -189,6 +201,7 @@ export function planSinkhorn(options: SinkhornOptions): SinkhornPlanning {
     throw new RangeError("sinkhorn: annealing and acceleration belong to the log domain.");
   const { unbalanced = Number.POSITIVE_INFINITY } = options;
   const rho = typeof unbalanced === "number" ? { rows: unbalanced, columns: unbalanced } : unbalanced;
+  checkOptions("sinkhorn: unbalanced", rho, { rows: true, columns: true });
   return {
     lambda,
     iterations,

@@ -32,6 +32,15 @@ export interface SinkhornResult {
 /** Problems without a row, a column or mass move nothing; they are finite without asking the kernels. */
 const isEmpty = ({ cost }: TransportProblem): boolean => cost.size === 0;
 
+/** What the caller gave, with costs of 0 at what `ragged` takes out, so that whatever stands there changes nothing. */
+function problemOf(cost: tf.Tensor, options: SinkhornOptions, planning: SinkhornPlanning): TransportProblem {
+  const problem = transportProblem(cost, options, isBalanced(planning));
+  if (!options.ragged || isEmpty(problem)) return problem;
+  const { a, b } = problem;
+  const isThere = tf.logicalAnd(tf.greater(tf.expandDims(a, 2), 0), tf.greater(tf.expandDims(b, 1), 0));
+  return { ...problem, cost: tf.where(isThere, problem.cost, tf.zerosLike(problem.cost)) };
+}
+
 /** Zeros, of which a gradient may be asked; sums of nothing are not zero on every backend. */
 function noValue({ cost }: TransportProblem): tf.Tensor1D {
   const problems = cost.shape[0];
@@ -63,7 +72,7 @@ function emptySolution({ cost, a, b }: TransportProblem): Solution {
 export function sinkhorn(cost: tf.Tensor, options: SinkhornOptions): SinkhornResult {
   const planning = planSinkhorn(options);
   const result = tf.tidy(() => {
-    const problem = transportProblem(cost, options, isBalanced(planning));
+    const problem = problemOf(cost, options, planning);
     const solution = isEmpty(problem) ? emptySolution(problem) : solve(problem, planning);
     const value = isEmpty(problem) ? noValue(problem) : transportValue(problem, planning, solution);
     checkSolution(problem, value, planning, solution);
@@ -107,7 +116,7 @@ export function solvedValue(
 export function sinkhornPlan(cost: tf.Tensor, options: SinkhornOptions): tf.Tensor {
   const planning = planSinkhorn(options);
   return tf.tidy(() => {
-    const problem = transportProblem(cost, options, isBalanced(planning));
+    const problem = problemOf(cost, options, planning);
     if (isEmpty(problem)) return tf.reshape(tf.zerosLike(problem.cost), cost.shape);
     const solution = solve(problem, planning);
     const plan = transportPlan(problem, planning, solution);

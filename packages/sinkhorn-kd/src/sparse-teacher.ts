@@ -2,6 +2,7 @@ import { type Divergence, divergence as divergenceByName, forwardKl } from "@fdi
 import { logSumExp } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { chunkedDivergence } from "./chunked-divergence.ts";
+import { checkOptions } from "./option-check.ts";
 import { placesOf } from "./sorted-top.ts";
 import { checkTemperature, constant, logSoftened } from "./teacher-student.ts";
 
@@ -49,8 +50,10 @@ function chosen(x: tf.Tensor2D, indices: tf.Tensor2D): tf.Tensor2D {
  */
 export function sparseTeacher(
   logits: tf.Tensor2D,
-  { k, temperature = 1 }: { k: number; temperature?: number },
+  options: { k: number; temperature?: number },
 ): SparseTeacher {
+  checkOptions("sparseTeacher", options, { k: true, temperature: true });
+  const { k, temperature = 1 } = options;
   const vocabulary = logits.shape[1];
   checkTemperature("sparseTeacher", temperature);
   if (!(Number.isInteger(k) && k >= 1 && k <= vocabulary))
@@ -97,8 +100,10 @@ export interface SparseDistillationOptions {
 export function sparseDistillation(
   student: tf.Tensor2D,
   teacher: SparseTeacher,
-  { divergence = forwardKl, temperatureSquared = false }: SparseDistillationOptions = {},
+  options: SparseDistillationOptions = {},
 ): tf.Tensor1D {
+  checkOptions("sparseDistillation", options, { divergence: true, temperatureSquared: true });
+  const { divergence = forwardKl, temperatureSquared = false } = options;
   const { indices, logProbs, tail, vocabulary, temperature } = teacher;
   if (student.shape[1] !== vocabulary || student.shape[0] !== indices.shape[0])
     throw new RangeError(

@@ -7,9 +7,19 @@ export interface TeacherStudent {
   teacher: tf.Tensor;
 }
 
+/** @throws TypeError when one of both is no tensor */
+export function checkLogits(what: string, pair: TeacherStudent): void {
+  for (const side of ["student", "teacher"] as const)
+    if (!(pair?.[side] instanceof tf.Tensor))
+      throw new TypeError(`${what}: expected { student, teacher } of logits, and ${side} is no tensor.`);
+}
+
 /** @throws RangeError when ranks or shapes are not those of logits of one vocabulary */
-export function checkSameVocabulary(what: string, { student, teacher }: TeacherStudent): void {
+export function checkSameVocabulary(what: string, pair: TeacherStudent): void {
+  checkLogits(what, pair);
+  const { student, teacher } = pair;
   if (
+    student.rank !== teacher.rank ||
     (student.rank !== 2 && student.rank !== 3) ||
     student.shape.some((size, i) => size !== teacher.shape[i])
   )
@@ -49,6 +59,10 @@ export function keptRows(logits: tf.Tensor2D, kept: Int32Array): tf.Tensor2D {
   if (kept.length === 0) return tf.slice(logits, 0, 0);
   return gatherRows(logits, tf.tensor1d(kept, "int32")) as tf.Tensor2D;
 }
+
+/** Logits [sequences, L, V] with zeros where there is no token, so that whatever stands there has no part in values and gradients. */
+export const presentLogits = (logits: tf.Tensor, mask: tf.Tensor2D): tf.Tensor3D =>
+  tf.where(tf.greater(tf.expandDims(mask, 2), 0), logits, tf.zerosLike(logits)) as tf.Tensor3D;
 
 /** softmax(logits/τ) over the last axis. */
 export const softened = (logits: tf.Tensor, temperature: number): tf.Tensor =>

@@ -1,4 +1,5 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { checkOptions } from "./option-check.ts";
 import type { Marginals, Ragged } from "./sinkhorn-options.ts";
 
 /** Problems side by side. */
@@ -10,6 +11,8 @@ export interface TransportProblem {
   b: tf.Tensor2D;
 }
 
+const isList = (x: unknown): x is readonly number[] => Array.isArray(x) || ArrayBuffer.isView(x);
+
 function maskOf(
   side: string,
   given: readonly number[] | tf.Tensor,
@@ -17,6 +20,10 @@ function maskOf(
   points: number,
 ): tf.Tensor2D {
   if (!(given instanceof tf.Tensor)) {
+    if (!isList(given))
+      throw new TypeError(
+        `sinkhorn: ragged.${side} is ${given}, expected sizes, one a problem, or a mask; ragged needs both rows and columns.`,
+      );
     if (given.length !== batch)
       throw new RangeError(`sinkhorn: ragged.${side} has ${given.length} sizes for ${batch} problems.`);
     const wrong = given.find((size) => !(Number.isInteger(size) && size >= 0 && size <= points));
@@ -47,6 +54,10 @@ function masses(
   if (marginals === "unit") return present;
   if (marginals === "normalised") return tf.div(present, tf.maximum(tf.sum(present, 1, true), 1));
   const given = marginals[side];
+  if (!(given instanceof tf.Tensor))
+    throw new TypeError(
+      `sinkhorn: marginal ${side} is ${isList(given) ? "an array" : given}, expected a tensor; marginals take both a and b.`,
+    );
   const isShared = given.rank === 1 && given.shape[0] === points;
   if (!isShared && !(given.rank === 2 && given.shape[0] === batch && given.shape[1] === points))
     throw new RangeError(
@@ -86,6 +97,16 @@ function checkMasses(a: tf.Tensor2D, b: tf.Tensor2D, balanced: boolean): void {
   });
 }
 
+/** @throws on marginals and ragged that are neither of what they may be */
+function checkSides(marginals: Marginals, ragged: Ragged | undefined): void {
+  if (typeof marginals === "object") checkOptions("sinkhorn: marginals", marginals, { a: true, b: true });
+  else if (marginals !== "normalised" && marginals !== "unit")
+    throw new RangeError(
+      `sinkhorn: there are no marginals "${marginals}"; there are normalised, unit, or { a, b } of tensors.`,
+    );
+  if (ragged !== undefined) checkOptions("sinkhorn: ragged", ragged, { rows: true, columns: true });
+}
+
 /**
  * Makes problems of what was given: one cost [n, m] or a batch [problems, n, m].
  *
@@ -96,6 +117,11 @@ export function transportProblem(
   { marginals = "normalised", ragged }: { marginals?: Marginals; ragged?: Ragged },
   balanced: boolean,
 ): TransportProblem {
+  if (!(cost instanceof tf.Tensor))
+    throw new TypeError(
+      `sinkhorn: the cost is ${isList(cost) ? "an array" : cost}, expected a tensor [n, m] or [problems, n, m], such as tf.tensor2d gives.`,
+    );
+  checkSides(marginals, ragged);
   if (cost.rank !== 2 && cost.rank !== 3)
     throw new RangeError(
       `sinkhorn: the cost has shape [${cost.shape}], expected [n, m] or [problems, n, m].`,
