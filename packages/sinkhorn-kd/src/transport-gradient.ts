@@ -54,7 +54,6 @@ export function fixedPointGradient(
  */
 export function unrolledGradient(
   problem: TransportProblem,
-  _solution: Solution,
   planning: SinkhornPlanning,
   df: tf.Tensor,
   dg: tf.Tensor,

@@ -73,8 +73,10 @@ function throughPlan(
 ): ProblemGradient {
   const weighted = tf.mul(solution.plan, dplan);
   const [df, dg] = [tf.sum(weighted, 2), tf.sum(weighted, 1)];
-  const back = planning.gradient === "implicit" ? fixedPointGradient : unrolledGradient;
-  const { dcost, da, db } = back(problem, solution, planning, df, dg);
+  const { dcost, da, db } =
+    planning.gradient === "implicit"
+      ? fixedPointGradient(problem, solution, planning, df, dg)
+      : unrolledGradient(problem, planning, df, dg);
   return { dcost: tf.sub(dcost, weighted), da, db };
 }
 
