@@ -7,10 +7,26 @@ const isThere = await startBackend({ backend: "tensorflow" }).then(
   () => true,
   () => false,
 );
+const files = [
+  "anderson",
+  "cost-matrix",
+  "cross-vocabulary",
+  "distillation-loss",
+  "logit-distillation",
+  "losses",
+  "marginal-fit",
+  "refusals",
+  "sample-wise",
+  "sinkhorn",
+  "sinkhorn-batches",
+  "sinkhorn-extremes",
+  "sinkhorn-gradients",
+  "sinkhorn-kd",
+  "sparse-teacher",
+];
 if (isThere) {
   process.env.FDIV_TEST_BACKEND = "tensorflow";
-  await import("./sinkhorn.test.ts");
-  await import("./distillation.test.ts");
+  for (const file of files) await import(`./${file}.test.ts`);
 } else {
   it.skip("runs where `fdiv-native install` has run", () => undefined);
 }
