@@ -29,7 +29,14 @@ describe("the mixture", () => {
 
   it("is (1 − α)CE + αD + βL_SD", () => {
     const batch = batchOf();
-    const { loss, crossEntropy, divergence: d, sinkhorn: s } = distillationLoss(batch, options);
+    const {
+      loss,
+      crossEntropy,
+      divergence: d,
+      sinkhorn: s,
+      rowError,
+      converged,
+    } = distillationLoss(batch, options);
     assertAllClose(loss, 0.3 * number(crossEntropy) + 0.7 * number(d) + 0.8 * number(s));
     const kl = logitDistillation(batch, { temperature: 2, mask: batch.mask });
     assertAllClose(d, (4 * number(tf.sum(kl))) / 5);
@@ -37,6 +44,11 @@ describe("the mixture", () => {
       s,
       number(tf.sum(sinkhornKd(batch, { mask: batch.mask, formulation: { kind: "sequence" } }).loss)) / 5,
     );
+    const alone = sinkhornKd(batch, { mask: batch.mask, formulation: { kind: "sequence" } });
+    assertAllClose(rowError, number(tf.max(alone.rowError)));
+    expect(number(converged)).toBe(number(tf.all(alone.converged)));
+    const early = { lambda: 0.003, iterations: 1, formulation: { kind: "sequence" } } as const;
+    expect(number(distillationLoss(batch, { ...options, sinkhorn: early }).converged)).toBe(0);
     const plain = distillationLoss(batch, { ...options, temperatureSquared: false });
     assertAllClose(plain.divergence, number(d) / 4);
     const logProbs = tf.reshape(tf.logSoftmax(batch.student), [6, 5]).dataSync();

@@ -41,12 +41,15 @@ export interface DistillationBatch extends TeacherStudent {
   mask?: tf.Tensor;
 }
 
-/** The loss and what it is made of, unweighted means; all scalars. */
+/** The loss and what it is made of, unweighted means, and how well the transport's plans met their marginals; all scalars. */
 export interface DistillationLoss {
   loss: tf.Scalar;
   crossEntropy: tf.Scalar;
   divergence: tf.Scalar;
   sinkhorn: tf.Scalar;
+  /** The largest of the transport's `rowError`, and whether all of it converged (bool); 0 and true without transport. Constants. */
+  rowError: tf.Scalar;
+  converged: tf.Scalar;
 }
 
 function checkWeights(alpha: number, beta: number): void {
@@ -118,20 +121,25 @@ export function distillationLoss(
           )
         : zero;
     let transported = zero;
+    let fit: Pick<DistillationLoss, "rowError" | "converged"> = {
+      rowError: zero,
+      converged: tf.scalar(true, "bool"),
+    };
     if (beta > 0) {
       const isAnswer = options.sinkhorn?.formulation?.kind === "answer";
-      const { loss, points } = sinkhornKd(batch, {
+      const { loss, points, rowError, converged } = sinkhornKd(batch, {
         ...options.sinkhorn,
         temperature,
         ...(mask && !isAnswer && { mask }),
       });
       transported = mean(loss, normaliser.points ?? points);
+      fit = { rowError: tf.max(rowError), converged: tf.all(converged) };
     }
     const loss = tf.addN([
       tf.mul(1 - alpha, ce),
       tf.mul(alpha, distilled),
       tf.mul(beta, transported),
     ]) as tf.Scalar;
-    return { loss, crossEntropy: ce, divergence: distilled, sinkhorn: transported };
+    return { loss, crossEntropy: ce, divergence: distilled, sinkhorn: transported, ...fit };
   });
 }
