@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { costMatrix } from "./cost-matrix.ts";
 import type { MarginalFit } from "./marginal-fit.ts";
-import { checkOptions, checkTransport } from "./option-check.ts";
+import { checkOptions, checkTransport, withoutUndefined } from "./option-check.ts";
 import { solvedValue } from "./sinkhorn.ts";
 import { planSinkhorn, type SinkhornOptions } from "./sinkhorn-options.ts";
 import { sortedTop } from "./sorted-top.ts";
@@ -190,7 +190,7 @@ export function multiLevelDistillation(
     const solver = {
       lambda,
       ...(iterations !== undefined && { iterations }),
-      ...transport,
+      ...withoutUndefined(transport),
       marginals: "normalised",
       ragged: { rows, columns },
     } as SinkhornOptions;

@@ -41,3 +41,7 @@ export function checkTransport(
     if (given !== undefined && (transport as Record<string, unknown>)[name] !== undefined)
       throw new RangeError(`${what}: ${name} is given twice, by itself and in transport; give one.`);
 }
+
+/** Options without those that are undefined, which would overwrite defaults. */
+export const withoutUndefined = <T extends object>(options: T): Partial<T> =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Partial<T>;

@@ -88,6 +88,18 @@ describe("options that nothing would read are refused", () => {
   });
 });
 
+it("what is undefined leaves defaults alone", () => {
+  const none = { lambda: undefined, marginals: undefined, tolerance: undefined, iterations: undefined };
+  const pair = pairOf(3, 4);
+  const loss = (name: string, transport: object) => untyped[name](pair, { transport }).loss;
+  assertAllClose(loss("sinkhornKd", none), loss("sinkhornKd", {}));
+  assertAllClose(loss("sampleWiseSinkhorn", none), loss("sampleWiseSinkhorn", {}));
+  const ground = tf.sub(1, tf.eye(4));
+  const over = (transport: object) => untyped.sampleWiseSinkhorn(pair, { ground, lambda: 0.02, transport });
+  assertAllClose(over(none).loss, over({}).loss);
+  expect(over(none).converged.dataSync().every(Boolean)).toBe(true);
+});
+
 describe("what is no tensor, or half of a pair, is named", () => {
   const cost = () => tf.zeros([2, 2]);
   const half = [0.5, 0.5];

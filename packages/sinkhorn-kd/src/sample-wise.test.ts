@@ -120,6 +120,10 @@ describe("sample-wise transport", () => {
       expect([lambda, Number.isFinite(number(value))]).toEqual([lambda, true]);
       expect([lambda, number(tf.all(tf.isFinite(grad)))]).toEqual([lambda, 1]);
     }
+    const none = pairOf(0, 3);
+    const empty = (student: tf.Tensor) => sampleWiseSinkhorn({ ...none, student }).loss;
+    expect(empty(none.student).shape).toEqual([0]);
+    expect(tf.grad((x: tf.Tensor) => tf.sum(empty(x)))(none.student).shape).toEqual([0, 3]);
     const wide = pairOf(2, 6000);
     const [p, q] = distributions(wide);
     assertAllClose(

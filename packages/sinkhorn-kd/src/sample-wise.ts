@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { MarginalFit } from "./marginal-fit.ts";
-import { checkOptions, checkTransport } from "./option-check.ts";
+import { checkOptions, checkTransport, withoutUndefined } from "./option-check.ts";
 import { solvedValue } from "./sinkhorn.ts";
 import { planSinkhorn, positive, type SinkhornOptions } from "./sinkhorn-options.ts";
 import {
@@ -53,7 +53,8 @@ const toConvergence = (lambda: number, transport: Partial<SinkhornOptions>) => (
 
 /** The iterations' transport over a ground cost that every example has. */
 function iterated(p: tf.Tensor2D, q: tf.Tensor2D, one: tf.Tensor2D, options: SampleWiseOptions) {
-  const { lambda = 0.1, iterations, transport = {} } = options;
+  const { lambda = 0.1, iterations } = options;
+  const transport: Partial<SinkhornOptions> = withoutUndefined(options.transport ?? {});
   const isFixed = iterations !== undefined || transport.iterations !== undefined;
   const given = {
     lambda,
@@ -91,7 +92,8 @@ export function sampleWiseSinkhorn(pair: TeacherStudent, options: SampleWiseOpti
   checkSameVocabulary("sampleWiseSinkhorn", pair);
   checkTemperature("sampleWiseSinkhorn", temperature);
   const classes = pair.student.shape.at(-1)!;
-  const isClosed = !ground && iterations === undefined && Object.keys(transport ?? {}).length === 0;
+  const isClosed =
+    !ground && iterations === undefined && Object.keys(withoutUndefined(transport ?? {})).length === 0;
   if (classes > mostClasses && !isClosed)
     throw new RangeError(
       `sampleWiseSinkhorn: ${classes} classes need a ground cost of ${classes}² for each example; take sinkhornKd.`,

@@ -2,7 +2,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { overTokens } from "./answer-vocabulary.ts";
 import { type Cost, costMatrix } from "./cost-matrix.ts";
 import { type MarginalFit, nothingToMeet, worstFit } from "./marginal-fit.ts";
-import { checkOptions, checkTransport } from "./option-check.ts";
+import { checkOptions, checkTransport, withoutUndefined } from "./option-check.ts";
 import { solvedValue } from "./sinkhorn.ts";
 import { planSinkhorn, type SinkhornOptions } from "./sinkhorn-options.ts";
 import {
@@ -130,7 +130,7 @@ function transported(
     lambda,
     ...(iterations !== undefined && { iterations }),
     marginals: "unit",
-    ...transport,
+    ...withoutUndefined(transport),
     ...(mask && { ragged: { rows: mask, columns: mask } }),
   } as SinkhornOptions;
   const planning = planSinkhorn(options);
