@@ -1,4 +1,4 @@
-import { mkdtemp, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { deflateSync } from "node:zlib";
@@ -127,5 +127,20 @@ it("a JPEG that is cut or claims more pixels than it holds is refused without th
   for (const length of [4, 30, 300, whole.length >> 1, whole.length - 2])
     expect(refusal(whole.subarray(0, length))).toMatch(
       /can't be read: (the file is cut|it is damaged, or .*)\.$/,
+    );
+});
+
+it.each([
+  ["restarts-grey.jpg", "20 × 20"],
+  ["restarts-420.jpg", "24 × 40"],
+  ["restarts-444.jpg", "24 × 40"],
+])("%s is read whole, and refused where it ends with any of its restart intervals", async (name, size) => {
+  const whole = await readFile(new URL(`../golden/${name}`, import.meta.url));
+  expect(refusal(whole)).toBe(size);
+  const restarts = [...whole.keys()].filter((i) => whole[i] === 0xff && (whole[i + 1]! & 0xf8) === 0xd0);
+  expect(restarts.length).toBeGreaterThan(1);
+  for (const at of restarts)
+    expect(refusal(Buffer.concat([whole.subarray(0, at), Buffer.of(0xff, 0xd9)]))).toMatch(
+      /holds fewer pixels/,
     );
 });

@@ -1,6 +1,7 @@
 import jpeg from "jpeg-js";
 import { PNG } from "pngjs";
 import { DataError } from "../../row.ts";
+import { lacksIntervals } from "./jpeg-structure.ts";
 import { pngFault } from "./png-structure.ts";
 
 /** One decoded picture, [height × width × 4], red, green, blue, alpha. */
@@ -13,10 +14,11 @@ export interface Picture {
 const mostPixels = 1 << 26;
 const pngSignature = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 
+const fewerPixels = "it holds fewer pixels than its header says";
 /** What the decoder's messages about a JPEG mean; what is not here is damage of another kind. */
 const jpegFaults: [RegExp, string][] = [
   [/maxResolutionInMP|maxMemoryUsageInMB|allocate/, `it is larger than the ${mostPixels} pixels allowed`],
-  [/unexpected marker/, "it holds fewer pixels than its header says"],
+  [/unexpected marker/, fewerPixels],
   [/marker was not found/, "the file is cut"],
   [/Unsupported color mode/, "its colours are of a kind that can't be read"],
 ];
@@ -48,7 +50,7 @@ export function decodeImage(file: Uint8Array, source: string): Picture {
   if (!isPng && !isJpeg) throw new DataError(`${source}: neither PNG nor JPEG.`);
   const refused = (fault: string, cause?: unknown) =>
     new DataError(`${source}: the picture can't be read: ${fault}.`, { cause });
-  const fault = isPng ? pngFault(file, mostPixels) : undefined;
+  const fault = isPng ? pngFault(file, mostPixels) : lacksIntervals(file) ? fewerPixels : undefined;
   if (fault !== undefined) throw refused(fault);
   try {
     return isPng ? decodePng(file) : decodeJpeg(file);
