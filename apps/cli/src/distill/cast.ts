@@ -10,9 +10,9 @@ import { type DiscriminatorHeads, discriminatorHeads } from "@fdiv/models";
 import * as tf from "@tensorflow/tfjs-core";
 import { ConfigError } from "../config/config-file.ts";
 import type { DistillData } from "./distill-data.ts";
-import { type DistillConfig, discriminatorOf, isConditional } from "./distill-schema.ts";
+import { type DistillConfig, discriminatorOf, isConditional, type NoiseConfig } from "./distill-schema.ts";
 import { copyNet, levelsOf, type Net, sigmaDataOf } from "./nets.ts";
-import { emaOf, learnerOf, noiseOf, normaliserOf } from "./options-of.ts";
+import { checkLevel, emaOf, learnerOf, noiseOf, normaliserOf } from "./options-of.ts";
 import { sampledLogRatio } from "./sampled-log-ratio.ts";
 
 /** Everything that takes turns, and what it is made of. */
@@ -53,7 +53,12 @@ export function castOf(config: DistillConfig, net: Net, data: DistillData): Cast
     );
   if (guidance && !conditional)
     throw new ConfigError("guidance: there is no class to guide towards; set conditional.");
-  const sigmaMax = Math.min(config.sigmaMax ?? net.range[1], net.range[1]);
+  const levels = levelsOf(net);
+  const teachers = { range: net.range, levels };
+  checkLevel(config.sigmaMax, teachers, "sigmaMax");
+  const sigmaMax = config.sigmaMax ?? net.range[1];
+  const lawOf = (noise: NoiseConfig, key: string) => noiseOf(noise, key, teachers, sigmaMax);
+  const noise = lawOf(config.noise ?? { kind: "karras-uniform" }, "noise");
   const known: Denoiser = config.teacher.exact ? data.mixture! : net;
   const teacher = guidance
     ? classifierFreeGuidance(known, {
@@ -64,9 +69,7 @@ export function castOf(config: DistillConfig, net: Net, data: DistillData): Cast
     : known;
   const student = copyNet(net);
   const fake = copyNet(net);
-  const levels = levelsOf(net);
   const range = [net.range[0], sigmaMax] as const;
-  const noise = noiseOf(config.noise ?? { kind: "karras-uniform" }, range, levels);
   const { over, features, hidden, weight, gradientPenalty } = discriminatorOf(config);
   const discriminator = judges
     ? discriminatorHeads(over === "teacher" ? net : fake, { features, hidden, seed: `heads ${config.seed}` })
@@ -112,7 +115,7 @@ export function castOf(config: DistillConfig, net: Net, data: DistillData): Cast
     }),
     matchingWeight: config.matchingWeight,
     noise,
-    ...(config.fakeNoise && { fakeNoise: noiseOf(config.fakeNoise, range, levels) }),
+    ...(config.fakeNoise && { fakeNoise: lawOf(config.fakeNoise, "fakeNoise") }),
     fakeLoss: config.fakeLoss,
     sigmaData: sigmaDataOf(net),
     schedule: config.schedule,

@@ -1,66 +1,13 @@
 import { z } from "zod";
 import { dataSchema } from "./data-schema.ts";
 import { evaluation } from "./evaluation-schema.ts";
+import { idleSettings } from "./idle-settings.ts";
 import { ema, noise, optimizer } from "./learning-schema.ts";
+import { teacher } from "./teacher-schema.ts";
 
 const count = z.int().positive();
 const positive = z.number().positive();
 const pair = z.tuple([z.number(), z.number()]);
-
-const training = z.strictObject({
-  net: z
-    .strictObject({
-      kind: z
-        .enum(["auto", "unet", "mlp"])
-        .default("auto")
-        .describe("auto: a U-Net for images, an MLP for points; small images do with an MLP too."),
-      blockChannels: z.array(count).min(1).default([32, 64, 64]).describe("Of a U-Net's levels."),
-      layersPerBlock: count.default(1),
-      attentionLevels: z
-        .int()
-        .min(0)
-        .default(1)
-        .describe("Levels that attend, from the lowest resolution up."),
-      normGroups: count.default(8),
-      headSize: count.default(32),
-      hidden: count.default(128).describe("Of an MLP."),
-      layers: count.default(3).describe("Of an MLP."),
-    })
-    .prefault({}),
-  sigmaData: positive.optional().describe("The data's root mean square, measured when absent."),
-  steps: count.default(4000),
-  batchSize: count.default(64),
-  noise: noise.default({ kind: "log-normal" }),
-  optimizer: optimizer(1e-3),
-  ema: ema.default({ kind: "power", width: 0.1 }),
-  dropLabels: z
-    .number()
-    .min(0)
-    .max(1)
-    .default(0.1)
-    .describe("Share of labels left out in training, so that guidance has something to move away from."),
-});
-
-const teacher = z
-  .strictObject({
-    model: z
-      .string()
-      .optional()
-      .describe(
-        "A diffusers UNet2DModel folder, the teacher/model of another run, or with data.captions a StableDiffusionPipeline folder; none is trained then.",
-      ),
-    exact: z
-      .boolean()
-      .default(false)
-      .describe("Use the mixture's exact denoiser; the net only starts student and fake denoiser."),
-    train: training.optional().describe("How a teacher is trained where no model is given."),
-  })
-  .refine(
-    ({ model, train }) => model === undefined || train === undefined,
-    "train is for a teacher that is trained; a model is given.",
-  )
-  .prefault({})
-  .describe("The diffusion model to distil.");
 
 const normaliser = z.union([
   z.literal(false),
@@ -188,7 +135,7 @@ export const distillSchema = z
     evaluation,
     checkpointEvery: count.default(500),
     keep: count.default(2),
-    previewEvery: count.default(500).describe("Steps between pictures of the student."),
+    previewEvery: count.optional().describe("Steps between pictures of the student; 500."),
     seed: z.int().min(0).default(0),
     output: z.string().describe("The run directory to make."),
   })
@@ -205,6 +152,9 @@ export const distillSchema = z
       data.captions !== undefined || (captions === undefined && pictures === undefined),
     "evaluation.captions and evaluation.pictures are for data.captions.",
   )
+  .superRefine((config, { addIssue }) => {
+    for (const { path, why } of idleSettings(config)) addIssue({ code: "custom", path, message: why });
+  })
   .describe("fdiv distill: a one-step generator from a diffusion teacher under any f-divergence");
 
 export type DistillConfig = z.infer<typeof distillSchema>;
@@ -215,10 +165,6 @@ export type EmaConfig = z.infer<typeof ema>;
 /** Whether the student is made by class or by text. */
 export const isConditional = ({ conditional, data }: Pick<DistillConfig, "conditional" | "data">): boolean =>
   conditional || data.captions !== undefined;
-
-/** How a teacher is trained, defaults and all. */
-export const trainingOf = ({ teacher: { train } }: DistillConfig): z.infer<typeof training> =>
-  train ?? training.parse({});
 
 /** The discriminator's settings, defaults and all. */
 export const discriminatorOf = ({ discriminator: given }: DistillConfig): z.infer<typeof discriminator> =>

@@ -144,7 +144,10 @@ describe("fdiv distill on captions and pictures", () => {
       `data={ captions: ${join(place, "words.txt")}, size: 8, cache: ${join(place, "latents")} }`,
       "ratio.source=none",
       "divergence=reverse-kl",
-      ...text(run).filter((setting) => !/^(data|divergence|ratio|discriminator|microBatch)/.test(setting)),
+      ...text(run).filter(
+        (setting) => !/^(data|divergence|ratio|discriminator|microBatch|evaluation)/.test(setting),
+      ),
+      "evaluation.teacherSteps=[2]",
     ];
     await distill(await readConfig(distillSchema, undefined, settings), silent);
     const { generator } = JSON.parse(await readFile(join(run, "evaluation.json"), "utf8"));
@@ -182,7 +185,7 @@ describe("fdiv distill refuses, of texts", () => {
     [
       "a pipeline for images",
       (s: string[]) => [
-        ...s.filter((one) => !one.startsWith("data")),
+        ...s.filter((one) => !/^(data|previewEvery)/.test(one)),
         "data.mixture.ring={ modes: 2, radius: 1, deviation: 0.1 }",
       ],
       /give data\.captions/,
@@ -213,6 +216,27 @@ describe("fdiv distill refuses, of texts", () => {
       "a classifier of captions",
       (s: string[]) => [...s, "evaluation.features=[classifier]"],
       /takes images with labels/,
+    ],
+    [
+      "more samples than there are captions",
+      (s: string[]) => [
+        ...s.filter((one) => !/^(data|divergence|ratio|discriminator|microBatch)/.test(one)),
+        `data={ captions: ${join(place, "words.txt")}, size: 8 }`,
+        "ratio.source=none",
+        "divergence=reverse-kl",
+      ],
+      /evaluation\.samples: 24 of 2 captions; 2 is the most/,
+    ],
+    [
+      "features without pictures",
+      (s: string[]) => [
+        ...s.filter((one) => !/^(data|divergence|ratio|discriminator|microBatch|evaluation)/.test(one)),
+        `data={ captions: ${join(place, "words.txt")}, size: 8 }`,
+        "ratio.source=none",
+        "divergence=reverse-kl",
+        "evaluation.features=[pooled-latents]",
+      ],
+      /evaluation\.features: there are no pictures to measure by/,
     ],
     ["pixels", (s: string[]) => [...s, "evaluation.features=[pixels]"], /pooled-latents or a module/],
   ])(

@@ -5,20 +5,21 @@ import { type Distillation, type DistilRow, distil } from "@fdiv/distill";
 import { saveDenoiser, saveTextToImage } from "@fdiv/models/node";
 import { renderReport } from "@fdiv/report";
 import { readRun } from "@fdiv/report/node";
-import { countParameters } from "@fdiv/tensor-core";
 import { writeDurably } from "@fdiv/trainer/node";
 import { mebibytes } from "../runs/open-model.ts";
 import type { Session } from "../session.ts";
 import { type Cast, castOf } from "./cast.ts";
+import { checkDistillation } from "./check-distillation.ts";
 import { type DistillData, openData } from "./distill-data.ts";
-import { type DistillConfig, trainingOf } from "./distill-schema.ts";
+import type { DistillConfig } from "./distill-schema.ts";
 import { drawStudent } from "./draw-samples.ts";
 import { evaluateDistillation, picturedOf, writeGrid } from "./evaluate-distillation.ts";
-import { checkExtractors, wantsClassifier } from "./feature-extractors.ts";
-import { copyNet, createNet, isTextNet, type Net, openNet } from "./nets.ts";
+import { featureNames, wantsClassifier } from "./feature-extractors.ts";
+import { openKeptMeasures } from "./kept-measures.ts";
+import { copyNet, isTextNet, type Net } from "./nets.ts";
 import { openSnapshotRun, type SnapshotRun, takeSteps } from "./snapshot-store.ts";
 import { openTextData } from "./text-data.ts";
-import { obtainClassifier } from "./train-classifier.ts";
+import { isClassifierDone, obtainClassifier } from "./train-classifier.ts";
 import { assignAverages, obtainTeacher } from "./train-teacher.ts";
 
 interface Work {
@@ -39,7 +40,7 @@ export async function distill(
   const data = await openData(config);
   try {
     const judge = await judgeOf(config, data);
-    const text = await checked(config, data);
+    const text = await checkDistillation(config, data, judge);
     session.say(text);
     if (!dryRun) await distilInto({ config, data, judge, session, resume }, text);
   } finally {
@@ -47,15 +48,27 @@ export async function distill(
   }
 }
 
+/** What the trained generator is no function of, and may be another where a run goes on. */
+const free = ["$schema", "output", "evaluation", "previewEvery", "checkpointEvery", "keep"];
+
+/** Identifies the generator that a run makes. */
+const fingerprintOf = (config: DistillConfig, data: DistillData): string =>
+  createHash("sha256")
+    .update(
+      JSON.stringify([
+        Object.fromEntries(Object.entries(config).filter(([key]) => !free.includes(key))),
+        data.fingerprint,
+      ]),
+    )
+    .digest("hex");
+
 async function distilInto(work: Work, text: string): Promise<void> {
   const { config, data, session, resume } = work;
-  const { output, ...rest } = config;
   const run = await openSnapshotRun({
-    directory: output,
+    directory: config.output,
     config,
-    fingerprint: createHash("sha256")
-      .update(JSON.stringify([rest, data.fingerprint]))
-      .digest("hex"),
+    fingerprint: fingerprintOf(config, data),
+    free,
     texts: { "data-report.txt": `${text}\n` },
     resume,
     keep: config.keep,
@@ -71,28 +84,10 @@ async function distilInto(work: Work, text: string): Promise<void> {
   }
 }
 
-/** Refuses what means nothing before anything is trained, and says what would happen. */
-async function checked(config: DistillConfig, data: DistillData): Promise<string> {
-  const net = config.teacher.model === undefined ? createNet(config, data) : await openNet(config, data);
-  const cast = castOf(config, net, data);
-  try {
-    distil(cast.options).dispose();
-    await checkExtractors(config.evaluation.features, data);
-    const { teacher, steps, batchSize, divergence, output } = config;
-    return [
-      `${Number.isFinite(data.size) ? `${data.size} ` : ""}${data.kind} of [${data.shape}]${data.classes > 0 ? `, ${data.classes} classes` : ""}`,
-      `${teacher.model === undefined ? `a teacher of ${countParameters(net.all)} parameters, trained for ${trainingOf(config).steps} steps of ${trainingOf(config).batchSize}` : `the teacher ${teacher.model}, ${countParameters(net.all)} parameters`}`,
-      `${steps} steps of ${batchSize} under ${divergence}, from σ = ${cast.sigmaMax}, into ${output}`,
-    ].join("; ");
-  } finally {
-    cast.dispose();
-    net.dispose();
-  }
-}
-
 async function stages(work: Work, run: SnapshotRun): Promise<void> {
   const { config, data, judge, session, resume } = work;
   const { output } = config;
+  const measuresClasses = wantsClassifier(config.evaluation.features, data);
   await data.prepare(session);
   await judge.prepare(session);
   const net = await obtainTeacher(config, data, session, resume);
@@ -100,20 +95,26 @@ async function stages(work: Work, run: SnapshotRun): Promise<void> {
   const distillation = distil(cast.options);
   let student: Net | undefined;
   try {
+    if (resume && measuresClasses) await isClassifierDone(config, data);
     await train(work, run, cast, distillation);
     student = copyNet(cast.student);
     assignAverages(student, distillation.ema?.parameters ?? cast.student.parameters);
     await exportGenerator(work, student, cast.sigmaMax);
-    const classifier = wantsClassifier(config.evaluation.features, data)
-      ? await obtainClassifier(config, data, session, resume)
-      : undefined;
+    const kept = await openKeptMeasures(
+      output,
+      [fingerprintOf(config, data), judge.fingerprint, config.evaluation],
+      filesOf(config),
+    );
+    const classifier = measuresClasses ? await obtainClassifier(config, data, session, resume) : undefined;
     const evaluation = await evaluateDistillation({
       config,
       data: judge,
       cast,
       student,
       classifier,
+      kept,
       session,
+      output,
     });
     classifier?.classifier.dispose();
     await writeDurably(join(output, "evaluation.json"), `${JSON.stringify(evaluation, null, 1)}\n`);
@@ -132,6 +133,12 @@ async function stages(work: Work, run: SnapshotRun): Promise<void> {
     cast.dispose();
     net.dispose();
   }
+}
+
+/** Files of others that measures are a function of. */
+function filesOf({ evaluation: { features = [], classifier } }: DistillConfig): string[] {
+  const modules = features.filter((name) => !featureNames.includes(name));
+  return classifier?.model === undefined ? modules : [...modules, classifier.model];
 }
 
 async function judgeOf(config: DistillConfig, data: DistillData): Promise<DistillData> {
@@ -187,7 +194,7 @@ async function train(
     checkpointEvery: config.checkpointEvery,
     figures: (row) => what.figures(row, optimizers.generator.learningRate * factor(row.iteration)),
     async onStep(step) {
-      if (data.kind === "points" || step % config.previewEvery !== 0 || step === steps) return;
+      if (data.kind === "points" || step % (config.previewEvery ?? 500) !== 0 || step === steps) return;
       const wanted = { count: conditions?.length ?? count, seed: `preview ${config.seed}`, conditions };
       const samples = await drawStudent(cast.student, cast.sigmaMax, data, wanted);
       await writeGrid(samples, data, join(output, "previews"), `step-${String(step).padStart(6, "0")}`);

@@ -2,6 +2,7 @@ import { type Denoiser, karrasGrid, oneStepGenerator, sample } from "@fdiv/disti
 import { random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DistillData, Examples } from "./distill-data.ts";
+import type { Heard } from "./measuring.ts";
 import type { Net } from "./nets.ts";
 
 export interface Wanted {
@@ -9,13 +10,19 @@ export interface Wanted {
   seed: string;
   /** The classes or captions to make, of conditional models. */
   conditions: Int32Array | undefined;
+  /** Told of what is drawn so far. */
+  heard?: Heard;
 }
 
 /** Runs a maker of batches until there are as many examples as wanted. */
 async function inBatches(
   data: DistillData,
-  { count, seed, conditions }: Wanted,
-  make: (z: tf.Tensor, condition: tf.Tensor | undefined) => Promise<tf.Tensor> | tf.Tensor,
+  { count, seed, conditions, heard }: Wanted,
+  make: (
+    z: tf.Tensor,
+    condition: tf.Tensor | undefined,
+    partly: (share: number) => Promise<void> | undefined,
+  ) => Promise<tf.Tensor> | tf.Tensor,
 ): Promise<Examples> {
   const { shape, piece } = data;
   const size = shape.reduce((product, n) => product * n, 1);
@@ -25,9 +32,14 @@ async function inBatches(
     const rows = Math.min(piece, count - from);
     const z = tf.tensor(latent.fork(from).normal(rows * size), [rows, ...shape]);
     const condition = conditions && data.condition(conditions.subarray(from, from + rows));
-    const made = await make(z, condition);
-    values.set(await made.data(), from * size);
-    tf.dispose(condition ? [z, made, condition] : [z, made]);
+    try {
+      const made = await make(z, condition, (share) => heard?.((from + share * rows) / count));
+      values.set(await made.data(), from * size);
+      made.dispose();
+    } finally {
+      tf.dispose(condition ? [z, condition] : [z]);
+    }
+    await heard?.((from + rows) / count);
   }
   return { values, count, labels: conditions };
 }
@@ -52,10 +64,15 @@ export function drawTeacher(
   wanted: Wanted,
 ): Promise<Examples> {
   const sigmas = karrasGrid(steps, { min: range[0], max: range[1] });
-  return inBatches(data, wanted, async (z, condition) => {
+  return inBatches(data, wanted, async (z, condition, partly) => {
     const start = tf.mul(sigmas[0]!, z);
     try {
-      return await sample(teacher, z.shape, { sigmas, start, ...(condition && { condition }) });
+      return await sample(teacher, z.shape, {
+        sigmas,
+        start,
+        ...(condition && { condition }),
+        onStep: ({ step }) => partly(step / steps),
+      });
     } finally {
       start.dispose();
     }

@@ -6,17 +6,19 @@ import { imageGrid } from "@fdiv/report";
 import { random } from "@fdiv/tensor-core";
 import { writeDurably } from "@fdiv/trainer/node";
 import * as tf from "@tensorflow/tfjs-core";
-import { ConfigError } from "../config/config-file.ts";
 import type { Session } from "../session.ts";
 import type { Cast } from "./cast.ts";
 import type { DistillData, Examples } from "./distill-data.ts";
 import { type DistillConfig, isConditional } from "./distill-schema.ts";
 import { drawStudent, drawTeacher } from "./draw-samples.ts";
+import { evaluationPlan } from "./evaluation-plan.ts";
 import { extractorsOf } from "./feature-extractors.ts";
-import { type MeasuredRow, measureSamples, type Yardstick } from "./measure-samples.ts";
+import { inPieces } from "./in-pieces.ts";
+import type { KeptMeasures } from "./kept-measures.ts";
+import { type MeasuredRow, measureSamples, type Yardstick, yardstickOf } from "./measure-samples.ts";
+import { type Heard, measuring } from "./measuring.ts";
 import type { Net } from "./nets.ts";
 import { type RatioCalibration, ratioCalibration } from "./ratio-calibration.ts";
-import { inPieces } from "./train-classifier.ts";
 
 export interface DistillationEvaluation {
   /** The student first, then the teacher's rows, then real examples. */
@@ -38,7 +40,10 @@ export interface Judged {
   /** The student with its averages. */
   student: Net;
   classifier: { classifier: ImageClassifier; accuracy: number } | undefined;
+  /** What was measured before, under the same settings. */
+  kept: KeptMeasures;
   session: Session;
+  output: string;
 }
 
 const drawn = 1500;
@@ -82,77 +87,83 @@ function fakeView({ cast, data, config }: Judged, samples: Examples): Examples {
   return { values, count: few, labels: undefined };
 }
 
-/** How many samples there can be of each source: the real ones are needed twice. */
-function sampleCount({ evaluation }: DistillConfig, { size, hasExamples }: DistillData): number {
-  if (!hasExamples) return Math.min(evaluation.samples, size);
-  const most = Math.floor(size / 2);
-  if (most < 24)
-    throw new ConfigError(`data: ${size} examples are too few to measure by; 48 or more are due.`);
-  return Math.min(evaluation.samples, most);
+/** What is said of one source of samples. */
+interface Measured {
+  row: MeasuredRow;
+  points?: number[][];
 }
 
-/** Measures student, teacher and real examples alike, and draws what is to be looked at. */
+/** Measures student, teacher and real examples alike, each kept as soon as it is, and draws what is to be looked at. */
 export async function evaluateDistillation(judged: Judged): Promise<DistillationEvaluation> {
-  const { config, data, cast, student, classifier, session } = judged;
+  const { config, data, cast, student, classifier, kept } = judged;
   const { evaluation, seed, output } = config;
   const conditional = isConditional(config);
-  const count = sampleCount(config, data);
+  const plan = evaluationPlan(config, data);
+  const count = plan.samples;
   const yardstick: Yardstick | undefined = data.hasExamples
-    ? {
+    ? yardstickOf({
         real: data.take(0, count),
         extractors: await extractorsOf(evaluation.features, data, classifier?.classifier),
         classifier: classifier?.classifier,
         data,
-        evaluation,
-      }
+        plan,
+      })
     : undefined;
   const other = data.take(data.hasExamples ? count : 0, count);
   const conditions = conditional ? other.labels : undefined;
   const wanted = { count, seed: `evaluation ${seed}`, conditions };
-  const sources: [name: string, file: string, draw: () => Promise<Examples>][] = [
-    ["student, 1 step", "student", () => drawStudent(student, cast.sigmaMax, data, wanted)],
+  let generated: Promise<Examples> | undefined;
+  const drawGenerated = (heard: Heard): Promise<Examples> => {
+    generated ??= drawStudent(student, cast.sigmaMax, data, { ...wanted, heard });
+    return generated;
+  };
+  const sources: [name: string, file: string, draw: (heard: Heard) => Promise<Examples>][] = [
+    ["student, 1 step", "student", drawGenerated],
     ...evaluation.teacherSteps.map((steps): (typeof sources)[number] => {
       const range = [student.range[0], cast.sigmaMax] as const;
       return [
         `teacher, ${steps} Heun steps`,
         `teacher-${steps}`,
-        () => drawTeacher(cast.teacher, range, steps, data, wanted),
+        (heard) => drawTeacher(cast.teacher, range, steps, data, { ...wanted, heard }),
       ];
     }),
     ...(yardstick ? ([["real", "real", async () => other]] as typeof sources) : []),
   ];
-  const rows: MeasuredRow[] = [];
-  const points: { name: string; points: number[][] }[] = [];
-  let generated: Examples | undefined;
-  for (const [name, file, draw] of sources) {
-    session.say(`measuring: ${name}`);
-    const samples = await draw();
-    generated ??= samples;
-    rows.push(
-      yardstick
-        ? await measureSamples(name, samples, yardstick, conditions)
-        : { name, samples: count, figures: {} },
+  const folder = join(output, "images");
+  const measured: Measured[] = [];
+  for (const [name, file, draw] of sources)
+    measured.push(
+      await kept.once<Measured>(name, async () => {
+        const heard = measuring(name, judged);
+        const samples = await draw(heard);
+        const row: MeasuredRow = yardstick
+          ? await measureSamples(name, samples, yardstick, conditions, heard)
+          : { name, samples: count, figures: {} };
+        if (data.kind !== "points") await writeGrid(samples, data, folder, file);
+        return {
+          row,
+          ...(data.shape[0] === 2 && data.kind === "points" && { points: asPoints(samples, 2) }),
+        };
+      }),
     );
-    if (data.kind !== "points") await writeGrid(samples, data, join(output, "images"), file);
-    else if (data.shape[0] === 2) points.push({ name, points: asPoints(samples, 2) });
-  }
-  if (data.kind !== "points")
-    await writeGrid(fakeView(judged, generated!), data, join(output, "images"), "fake-denoiser");
-  const calibration =
-    cast.discriminator && data.hasExamples
-      ? ratioCalibration(
-          cast.discriminator,
-          { real: other, generated: generated! },
-          cast.options.noise!,
-          data,
-          { seed: `calibration ${seed}`, conditional },
-        )
+  const calibration = await kept.once<RatioCalibration[]>("calibration", async () => {
+    const { discriminator } = cast;
+    const calibrates = discriminator && data.hasExamples;
+    if (!calibrates && data.kind === "points") return [];
+    const samples = await drawGenerated(measuring("what the critics make of the student", judged));
+    if (data.kind !== "points") await writeGrid(fakeView(judged, samples), data, folder, "fake-denoiser");
+    return calibrates
+      ? ratioCalibration(discriminator, { real: other, generated: samples }, cast.options.noise!, data, {
+          seed: `calibration ${seed}`,
+          conditional,
+        })
       : [];
+  });
   return {
     generator: {
-      rows,
+      rows: measured.map(({ row }) => row),
       calibration,
-      points,
+      points: measured.flatMap(({ row, points }) => (points ? [{ name: row.name, points }] : [])),
       ...(classifier && { classifierAccuracy: classifier.accuracy }),
       ...(data.kind !== "points" && { fakeSigma }),
     },

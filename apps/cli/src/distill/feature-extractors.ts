@@ -3,13 +3,16 @@ import type { FeatureSet } from "@fdiv/metrics";
 import type { ImageClassifier } from "@fdiv/models";
 import { ConfigError } from "../config/config-file.ts";
 import type { DistillData, Examples } from "./distill-data.ts";
-import { inPieces } from "./train-classifier.ts";
+import { inPieces } from "./in-pieces.ts";
 
 /** Examples to features, by a name that a measure is reported under. */
 export interface Extractor {
   name: string;
   features(examples: Examples): Promise<FeatureSet> | FeatureSet;
 }
+
+/** The extractors that have a name; any other is a module's path. */
+export const featureNames: readonly string[] = ["classifier", "pixels", "pooled-latents"];
 
 /** Given pictures in [−1, 1], or points: some of them, or all. */
 type UserFunction = (

@@ -1,10 +1,19 @@
 import { divergencesAtNoise } from "@fdiv/distill";
-import { divergence } from "@fdiv/divergences";
-import { classHistogram, frechetDistance, type Mode, modeCoverage, neighbourCoverage } from "@fdiv/metrics";
+import {
+  classHistogram,
+  type FeatureSet,
+  type GaussianMoments,
+  gaussianFrechetDistance,
+  gaussianMoments,
+  type Mode,
+  modeCoverage,
+  neighbourCoverage,
+} from "@fdiv/metrics";
 import type { ImageClassifier } from "@fdiv/models";
 import type { DistillData, Examples } from "./distill-data.ts";
-import type { DistillConfig } from "./distill-schema.ts";
+import type { EvaluationPlan } from "./evaluation-plan.ts";
 import type { Extractor } from "./feature-extractors.ts";
+import type { Heard } from "./measuring.ts";
 import { classify } from "./train-classifier.ts";
 
 /** One source of samples with its figures by name. */
@@ -14,13 +23,56 @@ export interface MeasuredRow {
   figures: Record<string, number>;
 }
 
-/** The real examples that everything is held against, measured once. */
+/** Real examples as one extractor sees them. */
+interface RealSide {
+  features: FeatureSet;
+  moments: GaussianMoments;
+  /** Fréchet distance of its halves. */
+  floor: number;
+}
+
+/** The real examples that everything is held against. */
 export interface Yardstick {
   real: Examples;
-  extractors: readonly Extractor[];
+  /** What is known of the real examples is computed once, when the first samples are measured. */
+  extractors: readonly { extractor: Extractor; realSide(): Promise<RealSide> }[];
   classifier: ImageClassifier | undefined;
   data: DistillData;
-  evaluation: DistillConfig["evaluation"];
+  plan: EvaluationPlan;
+}
+
+/** The moments of some rows. */
+function momentsOf({ values, dimensions }: FeatureSet, from: number, to: number): GaussianMoments {
+  const count = to - from;
+  const own = Float64Array.from({ length: count * dimensions }, (_, i) => values[from * dimensions + i]!);
+  return gaussianMoments({ values: own, count, dimensions });
+}
+
+async function realSideOf({ features: extract }: Extractor, real: Examples): Promise<RealSide> {
+  const features = await extract(real);
+  const half = Math.floor(features.count / 2);
+  const halves = [momentsOf(features, 0, half), momentsOf(features, half, features.count)] as const;
+  return { features, moments: gaussianMoments(features), floor: gaussianFrechetDistance(...halves) };
+}
+
+/** A yardstick of real examples under some extractors. */
+export function yardstickOf({
+  extractors,
+  ...rest
+}: Omit<Yardstick, "extractors"> & { extractors: readonly Extractor[] }): Yardstick {
+  return {
+    ...rest,
+    extractors: extractors.map((extractor) => {
+      let known: Promise<RealSide> | undefined;
+      return {
+        extractor,
+        realSide() {
+          known ??= realSideOf(extractor, rest.real);
+          return known;
+        },
+      };
+    }),
+  };
 }
 
 /** Class shares of the examples, by their labels. */
@@ -42,7 +94,7 @@ export function modesOf({ mixture }: DistillData): Mode[] | undefined {
   return modes?.every((mode) => mode !== undefined) ? (modes as Mode[]) : undefined;
 }
 
-function mixtureFigures(samples: Examples, { data, evaluation }: Yardstick): Record<string, number> {
+function mixtureFigures(samples: Examples, { data, plan }: Yardstick): Record<string, number> {
   const { mixture } = data;
   if (!mixture) return {};
   const d = mixture.dimensions;
@@ -57,9 +109,10 @@ function mixtureFigures(samples: Examples, { data, evaluation }: Yardstick): Rec
     Array.from(samples.values.subarray(i * d, (i + 1) * d)),
   );
   const deviation = Math.min(...mixture.components.map(({ covariance }) => Math.sqrt(covariance[0]![0]!)));
-  const sigma = evaluation.sigma ?? deviation / 2;
-  const found = divergencesAtNoise(evaluation.divergences.map(divergence), points, mixture, { sigma });
-  evaluation.divergences.forEach((name, i) => {
+  const sigma = plan.sigma ?? deviation / 2;
+  const measured = plan.divergences.map(({ divergence }) => divergence);
+  const found = divergencesAtNoise(measured, points, mixture, { sigma });
+  plan.divergences.forEach(({ name }, i) => {
     figures[`${name} at σ ${Number(sigma.toPrecision(3))}`] = found[i]!;
   });
   return figures;
@@ -70,16 +123,20 @@ export async function measureSamples(
   name: string,
   samples: Examples,
   yardstick: Yardstick,
-  conditions?: Int32Array,
+  conditions: Int32Array | undefined,
+  heard: Heard,
 ): Promise<MeasuredRow> {
-  const { real, extractors, classifier, data, evaluation } = yardstick;
+  const { real, extractors, classifier, data, plan } = yardstick;
   const figures: Record<string, number> = {};
-  for (const extractor of extractors) {
-    const [a, b] = [await extractor.features(real), await extractor.features(samples)];
-    const { value, floor } = frechetDistance(a, b);
-    const near = neighbourCoverage(a, b, { k: evaluation.neighbours });
+  for (const { extractor, realSide } of extractors) {
+    const features = await extractor.features(samples);
+    await heard(1);
+    const { features: realFeatures, moments, floor } = await realSide();
+    await heard(1);
+    const near = neighbourCoverage(realFeatures, features, { k: plan.neighbours });
+    await heard(1);
     Object.assign(figures, {
-      [`Fréchet (${extractor.name})`]: value,
+      [`Fréchet (${extractor.name})`]: gaussianFrechetDistance(moments, gaussianMoments(features)),
       [`Fréchet floor of halves (${extractor.name})`]: floor,
       [`precision (${extractor.name})`]: near.precision,
       [`recall (${extractor.name})`]: near.recall,

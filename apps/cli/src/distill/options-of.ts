@@ -21,15 +21,38 @@ function scheduleOf(levels: readonly number[] | undefined, what: string): readon
   );
 }
 
+/** The noise levels that a teacher knows. */
+export interface TeacherLevels {
+  readonly range: readonly [min: number, max: number];
+  /** Of its discrete schedule, where it has one. */
+  readonly levels?: readonly number[] | undefined;
+}
+
+/** @throws ConfigError where a noise level is beyond those that the teacher knows */
+export function checkLevel(
+  value: number | undefined,
+  { range: [min, max] }: TeacherLevels,
+  what: string,
+): void {
+  // Levels of a schedule are rounded where they are written down.
+  if (value === undefined || (value >= min * (1 - 1e-4) && value <= max * (1 + 1e-4))) return;
+  throw new ConfigError(
+    `${what}: ${value} is beyond the teacher's noise levels, ${Number(min.toPrecision(5))} to ${Number(max.toPrecision(5))}.`,
+  );
+}
+
 /**
- * A configuration's law of noise levels; bounds that are absent are those of the teacher.
+ * A configuration's law of noise levels.
  *
- * @param levels of the teacher's discrete schedule, where it has one
+ * @param key what it is called in the configuration
+ * @param most the highest level where none is given
+ * @throws ConfigError where a level is beyond the teacher's
  */
 export function noiseOf(
   { kind, min, max, rho, mean, deviation, steps }: NoiseConfig,
-  range: readonly [min: number, max: number],
-  levels?: readonly number[],
+  key: string,
+  known: TeacherLevels,
+  most = known.range[1],
 ): NoiseDistribution {
   if (kind === "log-normal")
     return logNormalNoise({
@@ -38,10 +61,16 @@ export function noiseOf(
     });
   if (kind === "schedule-uniform")
     return scheduleUniformNoise(
-      scheduleOf(levels, "noise.kind: schedule-uniform"),
+      scheduleOf(known.levels, `${key}.kind: schedule-uniform`),
       steps && { from: steps[0], to: steps[1] },
     );
-  const bounds = { min: min ?? range[0], max: max ?? range[1] };
+  checkLevel(min, known, `${key}.min`);
+  checkLevel(max, known, `${key}.max`);
+  const bounds = { min: min ?? known.range[0], max: max ?? most };
+  if (bounds.min >= bounds.max)
+    throw new ConfigError(
+      `${key}: levels from ${bounds.min} to ${bounds.max} are none; min must be below max.`,
+    );
   return kind === "log-uniform"
     ? logUniformNoise(bounds)
     : karrasUniformNoise({ ...bounds, ...(rho !== undefined && { rho }) });

@@ -3,7 +3,7 @@ import { expectedCalibrationError } from "@fdiv/metrics";
 import { random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { DistillData, Examples } from "./distill-data.ts";
-import { inPieces } from "./train-classifier.ts";
+import { inPieces } from "./in-pieces.ts";
 
 /** How far σ(logit) is from the share of real examples, for a third of the noise levels. */
 export interface RatioCalibration {

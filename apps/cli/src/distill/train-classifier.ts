@@ -12,35 +12,13 @@ import { Interrupted } from "../failure.ts";
 import type { Session } from "../session.ts";
 import type { DistillData, Examples } from "./distill-data.ts";
 import type { DistillConfig } from "./distill-schema.ts";
+import { classifierOf } from "./evaluation-schema.ts";
+import { wantsClassifier } from "./feature-extractors.ts";
+import { inPieces } from "./in-pieces.ts";
+import { isStageDone, recordStage, type StageRecord } from "./stage-record.ts";
 
 /** Examples held out to say how good the classifier is: a tenth, at most 2000. */
 const heldOut = ({ size }: DistillData): number => Math.min(2000, Math.floor(size / 10));
-
-/** Runs f over examples in pieces and joins the rows that it gives. */
-export function inPieces(
-  { values, count }: Pick<Examples, "values" | "count">,
-  shape: readonly number[],
-  f: (x: tf.Tensor, from: number) => tf.Tensor,
-  piece = 250,
-): Float32Array {
-  const size = shape.reduce((product, n) => product * n, 1);
-  const parts: Float32Array[] = [];
-  for (let from = 0; from < count; from += piece) {
-    const rows = Math.min(piece, count - from);
-    const out = tf.tidy(() =>
-      f(tf.tensor(values.subarray(from * size, (from + rows) * size), [rows, ...shape]), from),
-    );
-    parts.push(Float32Array.from(out.dataSync()));
-    out.dispose();
-  }
-  const joined = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
-}
 
 /** The class that each example is taken for. */
 export function classify(
@@ -59,6 +37,7 @@ function accuracyOf(classifier: ImageClassifier, data: DistillData): number {
 }
 
 async function restored(classifier: ImageClassifier, file: string): Promise<void> {
+  if (!existsSync(file)) throw new ConfigError(`evaluation.classifier.model: ${file}: no such file.`);
   const saved = await openSafetensors(file);
   try {
     for (const [name, variable] of classifier.parameters) {
@@ -75,10 +54,52 @@ async function restored(classifier: ImageClassifier, file: string): Promise<void
   }
 }
 
+const directoryOf = ({ output }: DistillConfig): string => join(output, "classifier");
+
+/** What a run's own classifier is a function of. */
+function recordOf({ evaluation, seed }: DistillConfig, data: DistillData): StageRecord {
+  const { model: _, ...classifier } = classifierOf(evaluation);
+  return { settings: { seed, evaluation: { classifier } }, data: data.fingerprint };
+}
+
+/** Whether a run has its classifier, or needs none. @throws ConfigError where it has one that was made with other settings */
+export const isClassifierDone = async (config: DistillConfig, data: DistillData): Promise<boolean> =>
+  config.evaluation.classifier?.model !== undefined ||
+  isStageDone(directoryOf(config), recordOf(config, data));
+
+/** A fresh classifier as the configuration describes it. @throws ConfigError on sizes that mean nothing */
+function createClassifier({ evaluation, seed }: DistillConfig, data: DistillData): ImageClassifier {
+  const { blockChannels, features } = classifierOf(evaluation);
+  const options = { classes: data.classes, channels: data.shape[2]!, blockChannels, features };
+  try {
+    return createImageClassifier({ ...options, seed: `classifier ${seed}` });
+  } catch (error) {
+    throw new ConfigError(`evaluation.classifier: ${(error as Error).message}`);
+  }
+}
+
+/** Refuses, before anything is trained, a classifier that can't be had, or that nothing would be measured by. @throws ConfigError */
+export async function checkClassifier(config: DistillConfig, data: DistillData): Promise<void> {
+  const { features, classifier: given } = config.evaluation;
+  if (!wantsClassifier(features, data)) {
+    if (given === undefined) return;
+    throw new ConfigError(
+      `evaluation.classifier: ${features ? "it is not among evaluation.features" : "it takes images with labels of two classes or more"}, so nothing would be measured by it.`,
+    );
+  }
+  const classifier = createClassifier(config, data);
+  try {
+    if (given?.model !== undefined) await restored(classifier, given.model);
+  } finally {
+    classifier.dispose();
+  }
+}
+
 /**
  * The small classifier whose features samples are measured by: trained once on the data's labels, kept in the run.
  *
  * @returns with its accuracy on examples it was not trained on
+ * @throws ConfigError where this run trained one with other settings, Interrupted once an interrupted training is saved
  */
 export async function obtainClassifier(
   config: DistillConfig,
@@ -86,18 +107,13 @@ export async function obtainClassifier(
   session: Session,
   resume: boolean,
 ): Promise<{ classifier: ImageClassifier; accuracy: number }> {
-  const { model, steps, batchSize, learningRate, blockChannels, features } = config.evaluation.classifier;
+  const { model, steps, batchSize, learningRate } = classifierOf(config.evaluation);
   const { output, seed } = config;
-  const classifier = createImageClassifier({
-    classes: data.classes,
-    channels: data.shape[2]!,
-    blockChannels,
-    features,
-    seed: `classifier ${seed}`,
-  });
-  const directory = join(output, "classifier");
+  const record = recordOf(config, data);
+  const directory = directoryOf(config);
   const file = join(directory, "model.safetensors");
-  const known = model ?? (resume && existsSync(file) ? file : undefined);
+  const known = model ?? (resume && (await isStageDone(directory, record)) ? file : undefined);
+  const classifier = createClassifier(config, data);
   if (known !== undefined) {
     await restored(classifier, known);
     return { classifier, accuracy: accuracyOf(classifier, data) };
@@ -108,10 +124,8 @@ export async function obtainClassifier(
     directory,
     parameters: classifier.parameters,
     optimizer,
-    config: config.evaluation.classifier,
-    fingerprint: createHash("sha256")
-      .update(JSON.stringify([config.evaluation.classifier, seed, data.fingerprint]))
-      .digest("hex"),
+    config: record.settings,
+    fingerprint: createHash("sha256").update(JSON.stringify(record)).digest("hex"),
     resume,
     keep: 1,
     tell: session.warn,
@@ -165,6 +179,7 @@ export async function obtainClassifier(
         data: async () => (await variable.data()) as Float32Array,
       })),
     );
+    await recordStage(directory, record);
     return { classifier, accuracy: accuracyOf(classifier, data) };
   } catch (error) {
     classifier.dispose();

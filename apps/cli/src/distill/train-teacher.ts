@@ -1,21 +1,19 @@
 import { createHash } from "node:crypto";
-import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type DenoiserTraining, trainDenoiser } from "@fdiv/distill";
 import { saveDenoiser } from "@fdiv/models/node";
 import * as tf from "@tensorflow/tfjs-core";
 import type { Session } from "../session.ts";
 import type { DistillData } from "./distill-data.ts";
-import { type DistillConfig, trainingOf } from "./distill-schema.ts";
-import { createNet, type Net, openNet, sigmaDataOf } from "./nets.ts";
+import type { DistillConfig } from "./distill-schema.ts";
+import { createNet, type Net, openNet, sigmaDataFor, sigmaDataOf } from "./nets.ts";
 import { emaOf, learnerOf, noiseOf } from "./options-of.ts";
 import { openSnapshotRun, takeSteps } from "./snapshot-store.ts";
+import { isStageDone, recordStage } from "./stage-record.ts";
+import { netOf, trainingOf } from "./teacher-schema.ts";
 
 /** Where a run's own teacher is, once it is trained. */
 export const teacherFolder = (output: string): string => join(output, "teacher", "model");
-
-const finished = (folder: string): boolean =>
-  existsSync(join(folder, "model_index.json")) || existsSync(join(folder, "config.json"));
 
 /** Puts averages in the place of the parameters they are of. */
 export function assignAverages(net: Net, averages: ReadonlyMap<string, tf.Tensor>): void {
@@ -25,41 +23,67 @@ export function assignAverages(net: Net, averages: ReadonlyMap<string, tf.Tensor
   }
 }
 
-/** The teacher that is given, was trained before in this run, or is trained now by EDM's loss. */
+/** What a run's own teacher is a function of, but for the data's content. */
+function settingsOf(config: DistillConfig, data: DistillData): object {
+  const { conditional, seed } = config;
+  const train = trainingOf(config);
+  const net = netOf(train.net, data.kind === "images");
+  return {
+    conditional,
+    seed,
+    data: config.data,
+    teacher: { train: { ...train, net, sigmaData: sigmaDataFor(config, data) } },
+  };
+}
+
+/** The training of a fresh net by EDM's loss. @throws ConfigError on settings that it can't be trained by */
+export function teacherTraining(config: DistillConfig, net: Net, data: DistillData) {
+  const training = trainingOf(config);
+  const { steps, batchSize, dropLabels = 0.1 } = training;
+  const optimizer = learnerOf(training.optimizer, steps);
+  const run: DenoiserTraining = trainDenoiser({
+    denoiser: net,
+    data: data.source({ conditional: config.conditional, dropLabels }),
+    steps,
+    batchSize,
+    noise: noiseOf(training.noise, "teacher.train.noise", { range: net.range }),
+    sigmaData: sigmaDataOf(net),
+    optimizer,
+    ...emaOf(training.ema),
+    seed: config.seed,
+    patience: config.patience,
+  });
+  return {
+    run,
+    learningRate: (iteration: number) => optimizer.learningRate! * optimizer.schedule!(iteration),
+  };
+}
+
+/**
+ * The teacher that is given, was trained before in this run, or is trained now by EDM's loss.
+ *
+ * @throws ConfigError where this run trained one with other settings, Interrupted once an interrupted training is saved
+ */
 export async function obtainTeacher(
   config: DistillConfig,
   data: DistillData,
   session: Session,
   resume: boolean,
 ): Promise<Net> {
-  const { teacher, output, seed, conditional } = config;
+  const { teacher, output } = config;
   if (teacher.model !== undefined) return openNet(config, data);
   const folder = teacherFolder(output);
-  if (resume && finished(folder)) return openNet({ ...config, teacher: { ...teacher, model: folder } }, data);
-  const net = createNet(config, data);
-  const training = trainingOf(config);
-  const { steps, batchSize } = training;
-  const optimizer = learnerOf(training.optimizer, steps);
-  const run: DenoiserTraining = trainDenoiser({
-    denoiser: net,
-    data: data.source({ conditional, dropLabels: training.dropLabels }),
-    steps,
-    batchSize,
-    noise: noiseOf(training.noise, net.range),
-    sigmaData: sigmaDataOf(net),
-    optimizer,
-    ...emaOf(training.ema),
-    seed,
-    patience: config.patience,
-  });
   const directory = join(output, "teacher");
-  const described = { ...training, sigmaData: sigmaDataOf(net), conditional, seed, data: config.data };
+  const record = { settings: settingsOf(config, data), data: data.fingerprint };
+  if (resume && (await isStageDone(directory, record)))
+    return openNet({ ...config, teacher: { ...teacher, model: folder } }, data);
+  const net = createNet(config, data);
+  const { steps, batchSize } = trainingOf(config);
+  const { run, learningRate } = teacherTraining(config, net, data);
   const directoryRun = await openSnapshotRun({
     directory,
-    config: described,
-    fingerprint: createHash("sha256")
-      .update(JSON.stringify([described, data.fingerprint]))
-      .digest("hex"),
+    config: record.settings,
+    fingerprint: createHash("sha256").update(JSON.stringify(record)).digest("hex"),
     resume,
     keep: config.keep,
     tell: session.warn,
@@ -76,13 +100,14 @@ export async function obtainTeacher(
       figures: ({ loss, gradientNorm, iteration }) => ({
         loss,
         gradientNorm,
-        learningRate: training.optimizer.learningRate * optimizer.schedule!(iteration),
+        learningRate: learningRate(iteration),
       }),
       session,
       output,
     });
     if (run.ema) assignAverages(net, run.ema.parameters);
     await saveDenoiser(net, folder);
+    await recordStage(directory, record);
     return net;
   } catch (error) {
     net.dispose();

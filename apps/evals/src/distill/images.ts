@@ -78,7 +78,8 @@ const conditionalOf = (variant: string): boolean =>
 
 /** Smaller where the images are. */
 const classifierOf = ({ size }: ImagesOptions) =>
-  size < 14 ? { steps: 800, blockChannels: [16, 32], features: 32 } : { steps: 600 };
+  size < 14 ? { blockChannels: [16, 32], features: 32 } : {};
+const classifierSteps = ({ size }: ImagesOptions): number => (size < 14 ? 800 : 600);
 
 /** A run's configuration but for the teacher and what the variant changes. */
 function settingOf(options: ImagesOptions, seed: number): object {
@@ -100,7 +101,6 @@ function settingOf(options: ImagesOptions, seed: number): object {
     optimizers: { generator: optimizer(5e-4), fake: optimizer(1e-3), discriminator: optimizer(1e-3) },
     checkpointEvery: 500,
     previewEvery: 200,
-    evaluation: { samples: options.samples, teacherSteps: [], classifier: classifierOf(options) },
     seed,
   };
 }
@@ -134,7 +134,7 @@ export async function images(options: ImagesOptions): Promise<string> {
               schedule: "linear",
               warmup: 50,
             },
-            dropLabels: 0,
+            ...(conditional && { dropLabels: 0 }),
           },
         },
         // The run is for its teacher: the least distillation that there can be.
@@ -145,7 +145,7 @@ export async function images(options: ImagesOptions): Promise<string> {
         evaluation: {
           samples: options.samples,
           teacherSteps: [18, 35],
-          classifier: classifierOf(options),
+          classifier: { ...classifierOf(options), steps: classifierSteps(options) },
         },
       },
     })),
