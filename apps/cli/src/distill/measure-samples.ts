@@ -1,13 +1,10 @@
 import { divergencesAtNoise } from "@fdiv/distill";
 import {
   classHistogram,
-  type FeatureSet,
-  type GaussianMoments,
-  gaussianFrechetDistance,
-  gaussianMoments,
+  frechetDistanceTo,
   type Mode,
   modeCoverage,
-  neighbourCoverage,
+  neighbourCoverageOf,
 } from "@fdiv/metrics";
 import type { ImageClassifier } from "@fdiv/models";
 import type { DistillData, Examples } from "./distill-data.ts";
@@ -23,12 +20,10 @@ export interface MeasuredRow {
   figures: Record<string, number>;
 }
 
-/** Real examples as one extractor sees them. */
+/** Measures of features against those of the real examples. */
 interface RealSide {
-  features: FeatureSet;
-  moments: GaussianMoments;
-  /** Fréchet distance of its halves. */
-  floor: number;
+  distance: ReturnType<typeof frechetDistanceTo>;
+  coverage: ReturnType<typeof neighbourCoverageOf>;
 }
 
 /** The real examples that everything is held against. */
@@ -41,18 +36,9 @@ export interface Yardstick {
   plan: EvaluationPlan;
 }
 
-/** The moments of some rows. */
-function momentsOf({ values, dimensions }: FeatureSet, from: number, to: number): GaussianMoments {
-  const count = to - from;
-  const own = Float64Array.from({ length: count * dimensions }, (_, i) => values[from * dimensions + i]!);
-  return gaussianMoments({ values: own, count, dimensions });
-}
-
-async function realSideOf({ features: extract }: Extractor, real: Examples): Promise<RealSide> {
-  const features = await extract(real);
-  const half = Math.floor(features.count / 2);
-  const halves = [momentsOf(features, 0, half), momentsOf(features, half, features.count)] as const;
-  return { features, moments: gaussianMoments(features), floor: gaussianFrechetDistance(...halves) };
+async function realSideOf({ features }: Extractor, real: Examples, k: number): Promise<RealSide> {
+  const own = await features(real);
+  return { distance: frechetDistanceTo(own), coverage: neighbourCoverageOf(own, { k }) };
 }
 
 /** A yardstick of real examples under some extractors. */
@@ -67,7 +53,7 @@ export function yardstickOf({
       return {
         extractor,
         realSide() {
-          known ??= realSideOf(extractor, rest.real);
+          known ??= realSideOf(extractor, rest.real, rest.plan.neighbours);
           return known;
         },
       };
@@ -126,17 +112,19 @@ export async function measureSamples(
   conditions: Int32Array | undefined,
   heard: Heard,
 ): Promise<MeasuredRow> {
-  const { real, extractors, classifier, data, plan } = yardstick;
+  const { real, extractors, classifier, data } = yardstick;
   const figures: Record<string, number> = {};
   for (const { extractor, realSide } of extractors) {
     const features = await extractor.features(samples);
     await heard(1);
-    const { features: realFeatures, moments, floor } = await realSide();
+    const { distance, coverage } = await realSide();
     await heard(1);
-    const near = neighbourCoverage(realFeatures, features, { k: plan.neighbours });
+    const { value, floor } = distance(features);
+    await heard(1);
+    const near = coverage(features);
     await heard(1);
     Object.assign(figures, {
-      [`Fréchet (${extractor.name})`]: gaussianFrechetDistance(moments, gaussianMoments(features)),
+      [`Fréchet (${extractor.name})`]: value,
       [`Fréchet floor of halves (${extractor.name})`]: floor,
       [`precision (${extractor.name})`]: near.precision,
       [`recall (${extractor.name})`]: near.recall,
