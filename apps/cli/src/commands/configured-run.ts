@@ -19,13 +19,15 @@ export interface ConfiguredRun<S extends z.ZodType<{ output: string }>> {
   run(config: z.infer<S>, session: Session, flags: { resume: boolean; dryRun: boolean }): Promise<void>;
   /** What of a configuration its run directory keeps; all of it when absent. */
   kept?(config: z.infer<S>): { output: string };
+  /** Keys that a run may be continued under another value of. */
+  free?: readonly string[];
   /** What is said at the end. */
   done(config: z.infer<S>): string;
 }
 
 /** Prints the schema, or reads the configuration (a run directory stands for the one it holds) and runs it in a session. */
 export async function runConfigured<S extends z.ZodType<{ output: string }>>(
-  { schema, run, kept = (config) => config, done }: ConfiguredRun<S>,
+  { schema, run, kept = (config) => config, free = [], done }: ConfiguredRun<S>,
   path: string | undefined,
   options: RunOptions,
 ): Promise<void> {
@@ -36,7 +38,7 @@ export async function runConfigured<S extends z.ZodType<{ output: string }>>(
   const isRun = path !== undefined && statSync(path, { throwIfNoEntry: false })?.isDirectory();
   const config = await readConfig(schema, isRun ? join(path, "config.json") : path, options.set);
   const { resume = false, dryRun = false } = options;
-  if (!dryRun) await checkRunStart(kept(config), { resume });
+  if (!dryRun) await checkRunStart(kept(config), { resume, free });
   const session = await openSession(options);
   try {
     await run(config, session, { resume, dryRun });

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { distill } from "../distill/distill.ts";
+import { distill, freeSettings } from "../distill/distill.ts";
 import { distillSchema } from "../distill/distill-schema.ts";
 import { type RunOptions, runConfigured } from "./configured-run.ts";
 
@@ -9,6 +9,7 @@ export const distillTeacher = (path: string | undefined, options: RunOptions): P
     {
       schema: distillSchema,
       run: distill,
+      free: freeSettings,
       done: ({ output }) =>
         `${join(output, "report.html")} (the one-step generator is in ${join(output, "generator")})`,
     },

@@ -90,6 +90,12 @@ describe("fdiv distill on images", () => {
     expect(made.shape).toEqual([2, 4, 4, 1]);
     expect(made.dataSync().every(Number.isFinite)).toBe(true);
     expect((await fdiv("distill", ...settings(straight))).err).toMatch(/already holds a run/);
+
+    const other = ["distill", straight, "--resume", "--set", "evaluation.teacherSteps=[2]"];
+    expect((await fdiv(...other, "--set", "divergence=jeffreys")).err).toMatch(
+      /Changed: divergence was "js", is "jeffreys"\.\n$/,
+    );
+    expect((await fdiv(...other)).err).toMatch(/measuring: teacher, 2 Heun steps\n[\s\S]*done: /);
   }, 240_000);
 
   it("the README's lines in Node make pictures of the generator", async () => {

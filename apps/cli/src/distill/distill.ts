@@ -49,14 +49,21 @@ export async function distill(
 }
 
 /** What the trained generator is no function of, and may be another where a run goes on. */
-const free = ["$schema", "output", "evaluation", "previewEvery", "checkpointEvery", "keep"];
+export const freeSettings: readonly string[] = [
+  "$schema",
+  "output",
+  "evaluation",
+  "previewEvery",
+  "checkpointEvery",
+  "keep",
+];
 
 /** Identifies the generator that a run makes. */
 const fingerprintOf = (config: DistillConfig, data: DistillData): string =>
   createHash("sha256")
     .update(
       JSON.stringify([
-        Object.fromEntries(Object.entries(config).filter(([key]) => !free.includes(key))),
+        Object.fromEntries(Object.entries(config).filter(([key]) => !freeSettings.includes(key))),
         data.fingerprint,
       ]),
     )
@@ -68,7 +75,7 @@ async function distilInto(work: Work, text: string): Promise<void> {
     directory: config.output,
     config,
     fingerprint: fingerprintOf(config, data),
-    free,
+    free: freeSettings,
     texts: { "data-report.txt": `${text}\n` },
     resume,
     keep: config.keep,

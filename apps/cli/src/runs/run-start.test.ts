@@ -39,6 +39,9 @@ it("names the keys that changed, but for where the run lies; without a checkpoin
   await expect(checkRunStart(changed, { resume: true })).rejects.toThrow(
     /another configuration.* Changed: sinkhorn\.lambda was 0\.1, is 0\.3; seed was absent, is 1\.$/,
   );
+  await expect(checkRunStart(changed, { resume: true, free: ["sinkhorn"] })).rejects.toThrow(
+    /Changed: seed was absent, is 1\.$/,
+  );
   output = await mkdtemp(join(tmpdir(), "fdiv-start-"));
   await begun(config(), false);
   await checkRunStart({ ...changed, output }, { resume: true });

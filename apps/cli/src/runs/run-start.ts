@@ -3,8 +3,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CheckpointError, changedSettings, listCheckpoints, RunExistsError } from "@fdiv/trainer/node";
 
-/** Keys that a run may be continued under another value of: where it lies, and what is compared by its content later. */
-const free: readonly string[] = ["output", "prompts"];
+/** Keys that a run of any command may be continued under another value of: where it lies, and what is compared by its content later. */
+const always: readonly string[] = ["output", "prompts"];
 
 async function settingsOf(output: string): Promise<unknown> {
   try {
@@ -20,11 +20,12 @@ async function settingsOf(output: string): Promise<unknown> {
  * of another configuration. Whether the data are the same is asked later, when they are read.
  *
  * @param config as the run directory keeps it
+ * @param options.free more keys that may have another value
  * @throws RunExistsError, or CheckpointError naming the keys that changed
  */
 export async function checkRunStart(
   config: { readonly output: string },
-  { resume }: { resume: boolean },
+  { resume, free = [] }: { resume: boolean; free?: readonly string[] },
 ): Promise<void> {
   const { output } = config;
   if (!existsSync(join(output, "metrics.jsonl"))) return;
@@ -37,7 +38,7 @@ export async function checkRunStart(
   const before = await settingsOf(output);
   if (checkpoints.length === 0 || before === undefined) return;
   const changes = changedSettings(before, config).filter(
-    (change) => !free.includes(/^[^. ]*/.exec(change)![0]),
+    (change) => ![...always, ...free].includes(/^[^. ]*/.exec(change)![0]),
   );
   if (changes.length > 0)
     throw new CheckpointError(
