@@ -7,6 +7,7 @@ import { evaluationPlan } from "./evaluation-plan.ts";
 import { checkExtractors } from "./feature-extractors.ts";
 import { createNet, type Net, openNet } from "./nets.ts";
 import { trainingOf } from "./teacher-schema.ts";
+import { timeEstimate } from "./time-estimate.ts";
 import { checkClassifier } from "./train-classifier.ts";
 import { teacherTraining } from "./train-teacher.ts";
 
@@ -28,6 +29,7 @@ function planText(config: DistillConfig, data: DistillData, net: Net, cast: Cast
  * Makes everything that a run is made of but for its files, so that what can't be done is refused before anything is trained or written, down to the evaluation.
  *
  * @param judge what is measured by
+ * @param options.timed tries a step or two of each kind too, to say how long it would take
  * @returns what would happen
  * @throws ConfigError, RangeError, InadmissibleWeightError saying what can't
  */
@@ -35,18 +37,23 @@ export async function checkDistillation(
   config: DistillConfig,
   data: DistillData,
   judge: DistillData,
+  { timed = false } = {},
 ): Promise<string> {
   const net = config.teacher.model === undefined ? createNet(config, data) : await openNet(config, data);
   try {
-    if (config.teacher.model === undefined) teacherTraining(config, net, data).run.dispose();
+    const training = config.teacher.model === undefined ? teacherTraining(config, net, data).run : undefined;
     const cast = castOf(config, net, data);
     try {
-      distil(cast.options).dispose();
+      const distillation = distil(cast.options);
       evaluationPlan(config, judge);
       await checkExtractors(config.evaluation.features, judge);
       await checkClassifier(config, data);
-      return planText(config, data, net, cast);
+      // Latents are made before the first step, which is what a dry run is not for.
+      const time = timed && !data.text && (await timeEstimate(config, training, distillation));
+      distillation.dispose();
+      return `${planText(config, data, net, cast)}${time ? `; ${time}` : ""}`;
     } finally {
+      training?.dispose();
       cast.dispose();
     }
   } finally {

@@ -20,7 +20,7 @@ beforeAll(async () => {
   place = await mkdtemp(join(tmpdir(), "fdiv-distill-resume-"));
   await saveBars(place);
   await distilled("whole");
-}, 60_000);
+}, 240_000);
 
 /** Runs what was set, what was changed of it last; the lines that it said. Stopped as by Ctrl-C once a line says a text. */
 async function distilled(
@@ -79,7 +79,7 @@ describe("fdiv distill --resume", () => {
       /data\.limit was absent, is 119; the data are others/,
     );
     expect(await readFile(join(run, "config.json"), "utf8")).toBe(before);
-  }, 60_000);
+  }, 240_000);
 
   it("refuses a distillation under other settings by their keys, and leaves the run as it was", async () => {
     const run = await copied("other-distillation");
@@ -96,7 +96,7 @@ describe("fdiv distill --resume", () => {
       /another configuration or other data.*Changed: divergence was "jensen-shannon", is "jeffreys"\.$/,
     );
     expect(await texts()).toEqual(before);
-  }, 60_000);
+  }, 240_000);
 
   it("refuses a classifier of other settings before it trains, and trains it anew once it is removed", async () => {
     const run = await copied("other-classifier");
@@ -107,7 +107,7 @@ describe("fdiv distill --resume", () => {
     await rm(join(run, "classifier"), { recursive: true });
     expect(measured(await distilled("other-classifier", change, { resume: true }))).toEqual(sources);
     expect(await rowsOf(join(run, "classifier"))).toHaveLength(9);
-  }, 60_000);
+  }, 240_000);
 
   it("takes a corrected evaluation, trains nothing again and mixes no measures", async () => {
     const run = await copied("corrected");
@@ -127,7 +127,7 @@ describe("fdiv distill --resume", () => {
     expect(await rowsOf(run)).toEqual(rows);
     await distilled("straight", ["evaluation.teacherSteps=[2]", "evaluation.samples=30"]);
     expect(evaluation).toEqual(await evaluationOf("straight"));
-  }, 60_000);
+  }, 240_000);
 
   it("stops while it measures, keeps the rows it has, and goes on to the same figures", async () => {
     const stopped = distilled("stopped", [], { until: "measuring: teacher" });
@@ -141,7 +141,7 @@ describe("fdiv distill --resume", () => {
     );
     expect(measured(await distilled("stopped", [], { resume: true }))).toEqual([]);
     expect(await evaluationOf("stopped")).toEqual(await evaluationOf("whole"));
-  }, 60_000);
+  }, 240_000);
 
   it("drops what was measured when the measuring is stopped under another evaluation", async () => {
     const run = await copied("dropped");
@@ -152,7 +152,7 @@ describe("fdiv distill --resume", () => {
     await expect(other).rejects.toThrow(Interrupted);
     for (const file of ["evaluation.json", "report.html", "images"])
       expect(existsSync(join(run, file))).toBe(false);
-  }, 60_000);
+  }, 240_000);
 });
 
 it("fdiv distill's heads read the fake denoiser's features with DMD2's discriminator", async () => {
@@ -172,4 +172,4 @@ it("fdiv distill's heads read the fake denoiser's features with DMD2's discrimin
   expect(
     (await weightsOf("over-fake", "generator")).equals(await weightsOf("over-teacher", "generator")),
   ).toBe(false);
-}, 60_000);
+}, 240_000);

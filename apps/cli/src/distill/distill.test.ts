@@ -152,7 +152,9 @@ describe("fdiv distill on images", () => {
       `output=${run}`,
     ];
     const dry = await fdiv("distill", ...flags(settings), "--dry-run");
-    expect(dry.err).toMatch(/the teacher .*, \d+ parameters; 14 steps of 6 under reverse-kl/);
+    expect(dry.err).toMatch(
+      /the teacher .*, \d+ parameters; 14 steps of 6 under reverse-kl.*; about \d+s for the distillation/,
+    );
     expect(existsSync(run)).toBe(false);
     expect((await fdiv("distill", ...flags(settings))).code).toBe(0);
     const { generator } = JSON.parse(await readFile(join(run, "evaluation.json"), "utf8"));

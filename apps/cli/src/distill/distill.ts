@@ -40,7 +40,7 @@ export async function distill(
   const data = await openData(config);
   try {
     const judge = await judgeOf(config, data);
-    const text = await checkDistillation(config, data, judge);
+    const text = await checkDistillation(config, data, judge, { timed: dryRun });
     session.say(text);
     if (!dryRun) await distilInto({ config, data, judge, session, resume }, text);
   } finally {

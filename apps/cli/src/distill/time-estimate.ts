@@ -1,0 +1,53 @@
+import type { Distillation } from "@fdiv/distill";
+import { duration } from "@fdiv/trainer/node";
+import type { DistillConfig } from "./distill-schema.ts";
+import { trainingOf } from "./teacher-schema.ts";
+
+/** Seconds after which what was timed has to do, and after which there is no estimate. */
+const [enough, most] = [5, 15];
+
+/**
+ * Seconds of a row of each phase. The first of a phase warms up and counts only where there is no time for a second.
+ *
+ * @returns undefined where the phases don't all come in time
+ */
+async function phaseSeconds<R>(
+  rows: AsyncIterable<R>,
+  phaseOf: (row: R) => string,
+  phases: readonly string[],
+): Promise<Map<string, number> | undefined> {
+  const found = new Map<string, { seconds: number; times: number }>();
+  const begun = performance.now();
+  let started = begun;
+  for await (const row of rows) {
+    const [now, phase] = [performance.now(), phaseOf(row)];
+    found.set(phase, { seconds: (now - started) / 1e3, times: (found.get(phase)?.times ?? 0) + 1 });
+    const passed = (now - begun) / 1e3;
+    const fewest = Math.min(...phases.map((name) => found.get(name)?.times ?? 0));
+    if (fewest > 1 || passed > most || (passed > enough && fewest > 0)) break;
+    started = now;
+  }
+  if (!phases.every((name) => found.has(name))) return undefined;
+  return new Map([...found].map(([name, { seconds }]) => [name, seconds]));
+}
+
+/** About how long training takes, by a step or two of each kind; undefined where these are too slow to be tried. */
+export async function timeEstimate(
+  config: DistillConfig,
+  training: AsyncIterable<unknown> | undefined,
+  distillation: Distillation,
+): Promise<string | undefined> {
+  const parts: string[] = [];
+  if (training) {
+    const seconds = await phaseSeconds(training, () => "step", ["step"]);
+    parts.push(`${duration(seconds!.get("step")! * trainingOf(config).steps)} for the teacher`);
+  }
+  const { generatorEvery, criticMeanwhile } = config.schedule;
+  const generators = criticMeanwhile === "train" ? "both" : "generator";
+  const phases = generatorEvery > 1 ? ["critic", generators] : [generators];
+  const seconds = await phaseSeconds(distillation, ({ phase }) => phase, phases);
+  if (!seconds) return undefined;
+  const cycle = seconds.get(generators)! + (generatorEvery - 1) * (seconds.get("critic") ?? 0);
+  parts.push(`${duration((cycle / generatorEvery) * config.steps)} for the distillation`);
+  return `about ${parts.join(" and ")}, by a step of each kind on this machine as it is now; measuring comes on top`;
+}
