@@ -64,7 +64,7 @@ async function checkPhases(output: string, iterations: number): Promise<void> {
   expect(JSON.parse(rows[0]!).discriminatorGradientNorm).toBeGreaterThan(0);
 }
 
-describe("the recipes for a GPU machine", () => {
+describe("the recipes", () => {
   // Grey pictures of another size are what the nets take only where the recipe's own size and channels count.
   it.each([
     ["cifar10.yaml", { height: 6, width: 6, grey: false }],
@@ -113,6 +113,29 @@ describe("the recipes for a GPU machine", () => {
     },
     240_000,
   );
+
+  it("small-images.yaml resolves, and trains, distils and measures at reduced size", async () => {
+    const name = "small-images.yaml";
+    const recipe = parse(await readFile(join(folder, name), "utf8"));
+    const whole = checkConfig(distillSchema, recipe, name);
+    const output = join(place, `${name}-run`);
+    const { net, optimizer } = recipe.teacher.train;
+    const reduced = {
+      ...recipe,
+      data: { images: await pictureFolder("small-pictures", { height: 8, width: 8, grey: true }) },
+      teacher: { train: { net: { ...net, hidden: 8 }, optimizer, steps: 2, batchSize: 4 } },
+      steps: whole.schedule.generatorEvery,
+      batchSize: 4,
+      evaluation: {
+        samples: 24,
+        teacherSteps: [2],
+        classifier: { steps: 2, blockChannels: [8], features: 4 },
+      },
+      output,
+    };
+    await distillRun(checkConfig(distillSchema, reduced, name), silent);
+    await checkPhases(output, 4);
+  }, 120_000);
 
   it("coco-sd15.yaml resolves, and a pipeline of random weights takes a step of each phase in two pieces", async () => {
     const name = "coco-sd15.yaml";
