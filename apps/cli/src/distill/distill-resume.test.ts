@@ -98,6 +98,22 @@ describe("fdiv distill --resume", () => {
     expect(await texts()).toEqual(before);
   }, 240_000);
 
+  it("refuses another teacher in the place of the one it was given", async () => {
+    const model = join(place, "given");
+    await cp(join(place, "whole", "teacher", "model"), model, { recursive: true });
+    const settings = [
+      ...barSettings(place).filter((setting) => !setting.startsWith("teacher")),
+      `teacher.model=${model}`,
+      `output=${join(place, "of-given")}`,
+    ];
+    const attempt = async (resume: boolean) =>
+      distill(await readConfig(distillSchema, undefined, settings), silentSession(), { resume });
+    await attempt(false);
+    await attempt(true);
+    await cp(join(place, "whole", "generator"), model, { recursive: true });
+    await expect(attempt(true)).rejects.toThrow(/another configuration or other data/);
+  }, 240_000);
+
   it("refuses a classifier of other settings before it trains, and trains it anew once it is removed", async () => {
     const run = await copied("other-classifier");
     const change = ["evaluation.classifier.steps=9"];

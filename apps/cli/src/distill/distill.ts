@@ -18,6 +18,7 @@ import { featureNames, wantsClassifier } from "./feature-extractors.ts";
 import { openKeptMeasures } from "./kept-measures.ts";
 import { copyNet, isTextNet, type Net } from "./nets.ts";
 import { openSnapshotRun, type SnapshotRun, takeSteps } from "./snapshot-store.ts";
+import { teacherFingerprint } from "./teacher-fingerprint.ts";
 import { openTextData } from "./text-data.ts";
 import { isClassifierDone, obtainClassifier } from "./train-classifier.ts";
 import { assignAverages, obtainTeacher } from "./train-teacher.ts";
@@ -59,22 +60,22 @@ export const freeSettings: readonly string[] = [
 ];
 
 /** Identifies the generator that a run makes. */
-const fingerprintOf = (config: DistillConfig, data: DistillData): string =>
-  createHash("sha256")
-    .update(
-      JSON.stringify([
-        Object.fromEntries(Object.entries(config).filter(([key]) => !freeSettings.includes(key))),
-        data.fingerprint,
-      ]),
-    )
+async function fingerprintOf(config: DistillConfig, data: DistillData): Promise<string> {
+  const { model } = config.teacher;
+  const settings = Object.fromEntries(Object.entries(config).filter(([key]) => !freeSettings.includes(key)));
+  const given = model === undefined ? undefined : await teacherFingerprint(model);
+  return createHash("sha256")
+    .update(JSON.stringify([settings, data.fingerprint, given]))
     .digest("hex");
+}
 
 async function distilInto(work: Work, text: string): Promise<void> {
   const { config, data, session, resume } = work;
+  const fingerprint = await fingerprintOf(config, data);
   const run = await openSnapshotRun({
     directory: config.output,
     config,
-    fingerprint: fingerprintOf(config, data),
+    fingerprint,
     free: freeSettings,
     texts: { "data-report.txt": `${text}\n` },
     resume,
@@ -82,7 +83,7 @@ async function distilInto(work: Work, text: string): Promise<void> {
     tell: session.warn,
   });
   try {
-    await stages(work, run);
+    await stages(work, run, fingerprint);
   } catch (error) {
     await run.store.failure(error);
     throw error;
@@ -91,7 +92,7 @@ async function distilInto(work: Work, text: string): Promise<void> {
   }
 }
 
-async function stages(work: Work, run: SnapshotRun): Promise<void> {
+async function stages(work: Work, run: SnapshotRun, fingerprint: string): Promise<void> {
   const { config, data, judge, session, resume } = work;
   const { output } = config;
   const measuresClasses = wantsClassifier(config.evaluation.features, data);
@@ -109,7 +110,7 @@ async function stages(work: Work, run: SnapshotRun): Promise<void> {
     await exportGenerator(work, student, cast.sigmaMax);
     const kept = await openKeptMeasures(
       output,
-      [fingerprintOf(config, data), judge.fingerprint, config.evaluation],
+      [fingerprint, judge.fingerprint, config.evaluation],
       filesOf(config),
     );
     const classifier = measuresClasses ? await obtainClassifier(config, data, session, resume) : undefined;
