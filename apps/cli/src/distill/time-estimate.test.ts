@@ -36,7 +36,7 @@ function timed(schedule: object, phases: readonly (readonly [string, number])[],
   return timeEstimate(config(schedule), trained, distillation).finally(() => watch.mockRestore());
 }
 
-it("is of the second step of each kind, in the share that the schedule gives it", async () => {
+it("is of the median step of each kind but its first, in the share that the schedule gives it", async () => {
   const critics = [1, 1, 1].map((seconds) => ["critic", seconds / 8] as const);
   const phases = [
     ["critic", 1],

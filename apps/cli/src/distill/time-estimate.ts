@@ -3,11 +3,11 @@ import { duration } from "@fdiv/trainer/node";
 import type { DistillConfig } from "./distill-schema.ts";
 import { trainingOf } from "./teacher-schema.ts";
 
-/** Seconds after which what was timed has to do, and after which there is no estimate. */
-const [enough, most] = [5, 15];
+/** Seconds that are timed at least, after which one row of a phase has to do, and after which there is no estimate. */
+const [least, enough, most] = [3, 5, 15];
 
 /**
- * Seconds of a row of each phase. The first of a phase warms up and counts only where there is no time for a second.
+ * The median seconds of a row of each phase. The first of a phase warms up and counts only where there is no time for a second.
  *
  * @returns undefined where the phases don't all come in time
  */
@@ -16,19 +16,22 @@ async function phaseSeconds<R>(
   phaseOf: (row: R) => string,
   phases: readonly string[],
 ): Promise<Map<string, number> | undefined> {
-  const found = new Map<string, { seconds: number; times: number }>();
+  const found = new Map<string, number[]>();
   const begun = performance.now();
   let started = begun;
   for await (const row of rows) {
     const [now, phase] = [performance.now(), phaseOf(row)];
-    found.set(phase, { seconds: (now - started) / 1e3, times: (found.get(phase)?.times ?? 0) + 1 });
+    found.set(phase, [...(found.get(phase) ?? []), (now - started) / 1e3]);
     const passed = (now - begun) / 1e3;
-    const fewest = Math.min(...phases.map((name) => found.get(name)?.times ?? 0));
-    if (fewest > 1 || passed > most || (passed > enough && fewest > 0)) break;
+    const fewest = Math.min(...phases.map((name) => found.get(name)?.length ?? 0));
+    if ((passed > least && fewest > 1) || passed > most || (passed > enough && fewest > 0)) break;
     started = now;
   }
   if (!phases.every((name) => found.has(name))) return undefined;
-  return new Map([...found].map(([name, { seconds }]) => [name, seconds]));
+  const median = (all: number[]): number => all.sort((a, b) => a - b)[Math.floor(all.length / 2)]!;
+  return new Map(
+    [...found].map(([name, [first, ...later]]) => [name, later.length > 0 ? median(later) : first!]),
+  );
 }
 
 /** About how long training takes, by a step or two of each kind; undefined where these are too slow to be tried. */
