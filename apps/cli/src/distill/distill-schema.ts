@@ -109,7 +109,11 @@ export const distillSchema = z
       .optional()
       .describe("Levels that are matched; karras-uniform over the teacher's when absent."),
     fakeNoise: noise.optional().describe("Levels at which the fake denoiser learns; the same when absent."),
-    sigmaMax: positive.optional().describe("The student's input level; the teacher's highest when absent."),
+    sigmaMax: positive
+      .optional()
+      .describe(
+        "The student's input level; the teacher's highest when absent. For runs of a few thousand steps give 10.",
+      ),
     fakeLoss: z
       .enum(["edm", "clean"])
       .default("edm")
