@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { writeDurably } from "@fdiv/trainer/node";
@@ -38,7 +39,7 @@ export async function openKeptMeasures(
   files: readonly string[],
 ): Promise<KeptMeasures> {
   const hash = createHash("sha256").update(JSON.stringify(madeWith));
-  for (const file of files) hash.update(await readFile(file));
+  for (const file of files) for await (const part of createReadStream(file)) hash.update(part as Buffer);
   const fingerprint = hash.digest("hex");
   const place = join(output, "measured.json");
   const found = await contentsOf(place);
