@@ -73,7 +73,8 @@ describe("Anderson acceleration", () => {
       let before = Number.POSITIVE_INFINITY;
       for (const maxIterations of [5, 10, 20, 40, 80, 160]) {
         const [plain, found] = bothWays(cost, { lambda: 0.02, maxIterations });
-        expect(number(found.rowError)).toBeLessThanOrEqual(before);
+        // The best is chosen by sums in double precision.
+        expect(number(found.rowError)).toBeLessThanOrEqual(before + 1e-6);
         before = number(found.rowError);
         if (maxIterations <= period) assertAllClose(found.plan, plain.plan);
       }
