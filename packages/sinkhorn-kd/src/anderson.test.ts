@@ -6,8 +6,8 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { extrapolate } from "./anderson-step.ts";
 import { costMatrix, type SinkhornOptions, sinkhorn } from "./index.ts";
+import { number } from "./transport.testing.ts";
 
-const number = (x: tf.Tensor): number => x.dataSync()[0]!;
 const cloud = (seed: number, points: number, scale: number) =>
   tf.mul(tf.randomNormal([points, 2], 0, 1, "float32", seed), scale);
 const costOf = (seed: number, n: number, m: number, scale: number) =>

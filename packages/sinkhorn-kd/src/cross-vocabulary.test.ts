@@ -4,12 +4,11 @@ import { assertAllClose, gradientCheck } from "@fdiv/tensor-core/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { multiLevelDistillation, sinkhorn, universalLogitDistance } from "./index.ts";
+import { randomLogits } from "./random-logits.testing.ts";
+import { number } from "./transport.testing.ts";
 
-const number = (x: tf.Tensor): number => x.dataSync()[0]!;
 // From here no two sorted probabilities are about to change places, where differences tell no gradient.
-let seed = 110;
-const normal = (...shape: number[]) => tf.mul(tf.randomNormal(shape, 0, 1, "float32", seed++), 2);
-const pairOf = (...shape: number[]) => ({ student: normal(...shape), teacher: normal(...shape) });
+const { normal, pairOf } = randomLogits(110);
 
 beforeAll(async () => {
   await startBackend({ backend: process.env.FDIV_TEST_BACKEND ?? "wasm", threads: 1 });

@@ -4,11 +4,10 @@ import { assertAllClose } from "@fdiv/tensor-core/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type DistillationLossOptions, distillationLoss, logitDistillation, sinkhornKd } from "./index.ts";
+import { randomLogits } from "./random-logits.testing.ts";
+import { number } from "./transport.testing.ts";
 
-const number = (x: tf.Tensor): number => x.dataSync()[0]!;
-let seed = 100;
-const normal = (...shape: number[]) => tf.mul(tf.randomNormal(shape, 0, 1, "float32", seed++), 2);
-const pairOf = (...shape: number[]) => ({ student: normal(...shape), teacher: normal(...shape) });
+const { pairOf } = randomLogits(100);
 
 beforeAll(async () => {
   await startBackend({ backend: process.env.FDIV_TEST_BACKEND ?? "wasm", threads: 1 });

@@ -13,6 +13,8 @@ import {
   skewReverseKl,
   universalLogitDistance,
 } from "./index.ts";
+import { randomLogits } from "./random-logits.testing.ts";
+import { number } from "./transport.testing.ts";
 
 interface Loss {
   value: number[];
@@ -22,10 +24,7 @@ interface Loss {
 const golden: { logits: { student: number[]; teacher: number[]; losses: Record<string, Loss> } } = JSON.parse(
   readFileSync(new URL("golden/sinkhorn.json", import.meta.url), "utf8"),
 );
-const number = (x: tf.Tensor): number => x.dataSync()[0]!;
-let seed = 100;
-const normal = (...shape: number[]) => tf.mul(tf.randomNormal(shape, 0, 1, "float32", seed++), 2);
-const pairOf = (...shape: number[]) => ({ student: normal(...shape), teacher: normal(...shape) });
+const { pairOf } = randomLogits(100);
 const given = () => ({
   student: tf.tensor2d(golden.logits.student, [5, 9]),
   teacher: tf.tensor2d(golden.logits.teacher, [5, 9]),

@@ -13,8 +13,8 @@ import {
   sinkhornKd,
   sinkhornPlan,
 } from "./index.ts";
+import { number } from "./transport.testing.ts";
 
-const number = (x: tf.Tensor): number => x.dataSync()[0]!;
 const normal = (seed: number, ...shape: number[]) => tf.randomNormal(shape, 0, 1, "float32", seed);
 const pairOf = (seed: number, ...shape: number[]) => ({
   student: normal(seed, ...shape),

@@ -1,8 +1,8 @@
-import { lazyGradient } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { SinkhornPlanning } from "./sinkhorn-options.ts";
 import type { Solution } from "./solution.ts";
 import { canLook, type TransportProblem } from "./transport-problem.ts";
+import { unrecorded } from "./unrecorded.ts";
 
 /** How well plans met their marginals, of each problem; constants, through which no gradient goes. */
 export interface MarginalFit {
@@ -31,6 +31,12 @@ export function marginalErrors(
   return { rowError: error(f, rows, a, rho.rows), columnError: error(g, columns, b, rho.columns) };
 }
 
+/** Share of the mass that sums may be off beyond the tolerance, but for what rounding of the exponents adds. */
+const ownShare = (tolerance: number): number => (tolerance > 0 ? 1e-6 : 1e-4);
+
+/** What a potential of size 1 makes of that rounding. */
+const roundingOf = (lambda: number): number => 2 ** -24 / lambda;
+
 const largestOf = (potential: tf.Tensor): tf.Tensor => tf.max(tf.abs(finite(potential)), 1);
 
 /**
@@ -43,8 +49,8 @@ export function isWithin(
   { f, g }: Solution,
   { tolerance, lambda }: SinkhornPlanning,
 ): tf.Tensor1D {
-  const rounding = tf.mul(2 ** -24 / lambda, tf.add(largestOf(f), largestOf(g)));
-  const share = tf.add(rounding, tolerance > 0 ? 1e-6 : 1e-4);
+  const rounding = tf.mul(roundingOf(lambda), tf.add(largestOf(f), largestOf(g)));
+  const share = tf.add(rounding, ownShare(tolerance));
   const allowed = tf.add(tf.mul(tf.sum(a, 1), share), tolerance);
   return tf.lessEqual(tf.maximum(rowError, columnError), allowed) as tf.Tensor1D;
 }
@@ -56,13 +62,11 @@ export function marginalFit(
   planning: SinkhornPlanning,
 ): MarginalFit {
   if (canLook()) return fitByNumbers(problem, solution, planning);
-  // In a function without inputs nothing is recorded for gradients.
-  const within = (what: () => tf.Tensor) => lazyGradient({}, what, () => ({})) as tf.Tensor1D;
   return {
-    rowError: within(() => marginalErrors(problem, solution, planning).rowError),
-    converged: within(() =>
+    rowError: unrecorded(() => marginalErrors(problem, solution, planning).rowError) as tf.Tensor1D,
+    converged: unrecorded(() =>
       isWithin(marginalErrors(problem, solution, planning), problem, solution, planning),
-    ),
+    ) as tf.Tensor1D,
   };
 }
 
@@ -89,8 +93,7 @@ function fitByNumbers(
   };
   const [left, right] = [side(f, rows, a, rho.rows), side(g, columns, b, rho.columns)] as const;
   const converged = left.error.map((error, i) => {
-    const share =
-      (2 ** -24 / lambda) * (left.largest[i]! + right.largest[i]!) + (tolerance > 0 ? 1e-6 : 1e-4);
+    const share = roundingOf(lambda) * (left.largest[i]! + right.largest[i]!) + ownShare(tolerance);
     return Number(Math.max(error, right.error[i]!) <= left.total[i]! * share + tolerance);
   });
   return {

@@ -5,11 +5,10 @@ import * as tf from "@tensorflow/tfjs-core";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { sampleWiseSinkhorn } from "./index.ts";
+import { randomLogits } from "./random-logits.testing.ts";
+import { number } from "./transport.testing.ts";
 
-const number = (x: tf.Tensor): number => x.dataSync()[0]!;
-let seed = 300;
-const normal = (...shape: number[]) => tf.mul(tf.randomNormal(shape, 0, 1, "float32", seed++), 2);
-const pairOf = (...shape: number[]) => ({ student: normal(...shape), teacher: normal(...shape) });
+const { pairOf } = randomLogits(300);
 const distributions = ({ student, teacher }: { student: tf.Tensor; teacher: tf.Tensor }) =>
   [student, teacher].map((x) => tf.softmax(tf.div(x, 2))) as [tf.Tensor, tf.Tensor];
 
@@ -57,8 +56,7 @@ describe("sample-wise transport", () => {
         fc.constantFrom(2, 4, 30),
         fc.constantFrom(0.1, 0.05, 0.02, 0.01, 1e-4),
         (from, classes, lambda) => {
-          seed = from;
-          const pair = pairOf(3, classes);
+          const pair = randomLogits(from).pairOf(3, classes);
           const [p, q] = distributions(pair);
           const variation = (x: tf.Tensor) =>
             tf.mul(0.5, tf.sum(tf.abs(tf.sub(tf.softmax(tf.div(x, 2)), q)), 1)) as tf.Tensor1D;

@@ -5,6 +5,8 @@ import { assertAllClose, gradientCheck } from "@fdiv/tensor-core/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type SinkhornKdOptions, sinkhornKd } from "./index.ts";
+import { randomLogits } from "./random-logits.testing.ts";
+import { number } from "./transport.testing.ts";
 
 interface Sinkd {
   batch: number;
@@ -21,10 +23,7 @@ interface Sinkd {
 const golden: { sinkd: Sinkd[] } = JSON.parse(
   readFileSync(new URL("golden/sinkhorn.json", import.meta.url), "utf8"),
 );
-const number = (x: tf.Tensor): number => x.dataSync()[0]!;
-let seed = 100;
-const normal = (...shape: number[]) => tf.mul(tf.randomNormal(shape, 0, 1, "float32", seed++), 2);
-const pairOf = (...shape: number[]) => ({ student: normal(...shape), teacher: normal(...shape) });
+const { normal, pairOf } = randomLogits(100);
 
 beforeAll(async () => {
   await startBackend({ backend: process.env.FDIV_TEST_BACKEND ?? "wasm", threads: 1 });

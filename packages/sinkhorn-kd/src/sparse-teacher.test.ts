@@ -5,10 +5,9 @@ import { assertAllClose, gradientCheck } from "@fdiv/tensor-core/testing";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { denseTeacher, logitDistillation, sparseDistillation, sparseTeacher } from "./index.ts";
+import { randomLogits } from "./random-logits.testing.ts";
 
-let seed = 100;
-const normal = (...shape: number[]) => tf.mul(tf.randomNormal(shape, 0, 1, "float32", seed++), 2);
-const pairOf = (...shape: number[]) => ({ student: normal(...shape), teacher: normal(...shape) });
+const { normal, pairOf } = randomLogits(100);
 
 beforeAll(async () => {
   await startBackend({ backend: process.env.FDIV_TEST_BACKEND ?? "wasm", threads: 1 });

@@ -1,6 +1,6 @@
-import { lazyGradient } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { MarginalFit } from "./marginal-fit.ts";
+import { unrecorded } from "./unrecorded.ts";
 
 /** Newton's steps come from above and at least halve the exponent that is left, so that float32 has few to make. */
 const newtonSteps = 12;
@@ -44,28 +44,18 @@ export function zeroOneTransport(
     const each = tf.sub(tf.div(tf.add(tf.add(a, b), t), root), 1);
     return tf.sub(tf.mul(0.5 * kappa, tf.sum(each, 1, true)), 1);
   };
-  // In functions without inputs nothing is recorded: the solution is a constant, whose derivative the one step below adds.
-  const solution = lazyGradient(
-    {},
-    () => {
-      let tau: tf.Tensor = tf.ones([a.shape[0], 1]);
-      for (let step = 0; step < newtonSteps; step++) {
-        const t = spread(tau);
-        tau = tf.sub(tau, tf.div(tf.sub(movedAt(a, b, t), tau), slopeAt(t)));
-      }
-      return tau;
-    },
-    () => ({}),
-  );
-  const slope = lazyGradient(
-    {},
-    () => slopeAt(spread(solution)),
-    () => ({}),
-  );
-  const rowError = lazyGradient(
-    {},
-    () => tf.squeeze(tf.abs(tf.sub(movedAt(a, b, spread(solution)), solution)), [1]),
-    () => ({}),
+  // A constant, whose derivative the one step below adds.
+  const solution = unrecorded(() => {
+    let tau: tf.Tensor = tf.ones([a.shape[0], 1]);
+    for (let step = 0; step < newtonSteps; step++) {
+      const t = spread(tau);
+      tau = tf.sub(tau, tf.div(tf.sub(movedAt(a, b, t), tau), slopeAt(t)));
+    }
+    return tau;
+  });
+  const slope = unrecorded(() => slopeAt(spread(solution)));
+  const rowError = unrecorded(() =>
+    tf.squeeze(tf.abs(tf.sub(movedAt(a, b, spread(solution)), solution)), [1]),
   ) as tf.Tensor1D;
   const tau = tf.sub(solution, tf.div(tf.sub(movedAt(a, b, spread(solution)), solution), slope));
   return {
