@@ -1,16 +1,8 @@
 import { parseHTML } from "linkedom";
 import { expect, it } from "vitest";
 import { type RunData, renderReport } from "./index.ts";
+import { bareRun } from "./run-data.testing.ts";
 
-const run = (name: string, config: Record<string, unknown>): RunData => ({
-  name,
-  config,
-  rows: [],
-  evaluations: [],
-  samples: [],
-  evaluation: {},
-  notes: [],
-});
 const rowsOf = (runs: readonly RunData[]): string[][] | undefined => {
   const section = [...parseHTML(renderReport(runs)).document.querySelectorAll("section")].find((one) =>
     one.querySelector("h2")!.textContent.startsWith("What differs"),
@@ -23,7 +15,12 @@ const rowsOf = (runs: readonly RunData[]): string[][] | undefined => {
 
 it("has the keys that differ by a column a setting, with many settings a row each, seeds and places aside", () => {
   const of = (lambda: number, seed: number) =>
-    run(`l${lambda}-${seed}`, { loss: "ce", sinkhorn: { lambda }, seed, output: `runs/${lambda}/${seed}` });
+    bareRun(`l${lambda}-${seed}`, {
+      loss: "ce",
+      sinkhorn: { lambda },
+      seed,
+      output: `runs/${lambda}/${seed}`,
+    });
   expect(rowsOf([of(1, 1), of(1, 2), of(2, 1)])).toEqual([
     ["key", "l1-1 and 1 more", "l2-1"],
     ["sinkhorn.lambda", "1", "2"],

@@ -1,16 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { bareRun } from "./run-data.testing.ts";
 import type { RunData } from "./run-data.ts";
 import { variantsOf } from "./variants.ts";
 
-const run = (name: string, config: Record<string, unknown>): RunData => ({
-  name,
-  config,
-  rows: [],
-  evaluations: [],
-  samples: [],
-  evaluation: {},
-  notes: [],
-});
 const loss = ({ config }: RunData): string => String(config.loss);
 const named = (runs: readonly RunData[]) =>
   variantsOf(runs, loss, ["loss"]).map((variant) => [variant.name, variant.runs.length]);
@@ -32,7 +24,7 @@ describe("variants of a sweep", () => {
       { ...sinkhorn(0.1), sinkhorn: { lambda: 0.1, debiased: true } },
     ];
     const runs = configs.flatMap((config, i) =>
-      [1, 2].map((seed) => run(`r${i}-${seed}`, { ...config, seed, output: `o/${i}/${seed}` })),
+      [1, 2].map((seed) => bareRun(`r${i}-${seed}`, { ...config, seed, output: `o/${i}/${seed}` })),
     );
     expect(named(runs)).toEqual([
       ["ce", 2],
@@ -45,7 +37,7 @@ describe("variants of a sweep", () => {
 
   it("hold seeds together whose teachers lie in a folder of each seed, and whose data moved", () => {
     const at = (seed: number, teacher: string, data: string) =>
-      run(`${teacher}-${seed}`, {
+      bareRun(`${teacher}-${seed}`, {
         loss: "ce",
         seed,
         teacher: { model: `runs/${teacher}-seed${seed}/teacher/model` },
@@ -73,7 +65,7 @@ describe("variants of a sweep", () => {
       { loss: "js", ratio: { source: "none" } },
       { ...normalised, loss: "tvd" },
     ];
-    expect(named(configs.map((config, i) => run(`r${i}`, { ...config, seed: i })))).toEqual([
+    expect(named(configs.map((config, i) => bareRun(`r${i}`, { ...config, seed: i })))).toEqual([
       ["js", 1],
       ["js, normaliser off", 1],
       ["js, source none", 1],
@@ -83,7 +75,7 @@ describe("variants of a sweep", () => {
 
   it("say what was not set where nothing else is left, as of a run by an older version", () => {
     const configs = [{ loss: "ce" }, { loss: "ce", dropout: 0 }, { loss: "js", dropout: 0 }];
-    expect(named(configs.map((config, i) => run(`r${i}`, { ...config, seed: i })))).toEqual([
+    expect(named(configs.map((config, i) => bareRun(`r${i}`, { ...config, seed: i })))).toEqual([
       ["ce, dropout unset", 1],
       ["ce", 1],
       ["js", 1],
@@ -91,7 +83,7 @@ describe("variants of a sweep", () => {
   });
 
   it("are numbered where no key is left to tell them apart", () => {
-    expect(named([run("a", {}), run("b", {})])).toEqual([
+    expect(named([bareRun("a", {}), bareRun("b", {})])).toEqual([
       ["undefined", 1],
       ["undefined (2)", 1],
     ]);
