@@ -3,11 +3,12 @@ import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openSession } from "@fdiv/cli";
 import { readImages } from "@fdiv/data/node";
-import { meanInterval } from "@fdiv/metrics";
 import { type DistillationLossOptions, distillationLoss } from "@fdiv/sinkhorn-kd";
 import { crossEntropy, logSoftmax, random } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import type { ImageFiles } from "../distill/images.ts";
+import { markdownTable, overSeeds, shown } from "../figures.ts";
+import { paired } from "../findings.ts";
 import {
   batchOf,
   type LabelledRows,
@@ -171,28 +172,18 @@ export async function digitStudents(setting: DigitStudents): Promise<string> {
   }
 }
 
-const shown = (values: number[]): string => {
-  const { value, low, high } = meanInterval(values);
-  return values.length > 1 ? `${value.toFixed(4)} ± ${((high - low) / 2).toFixed(4)}` : value.toFixed(4);
-};
-
 /** Means over seeds, and differences seed by seed. */
 export function digitTable(found: readonly Record<string, DigitFigures>[]): string {
+  const accuracies = (name: string) => found.map((seed) => seed[name]!.accuracy);
   const rows = Object.keys(digitLosses).map((name) => {
-    const of = (key: keyof DigitFigures) => shown(found.map((seed) => seed[name]![key]));
-    const behind =
-      name === "sinkhorn" ? "–" : shown(found.map((seed) => seed.sinkhorn!.accuracy - seed[name]!.accuracy));
+    const figures = overSeeds(found.map((seed) => ({ ...seed[name]! })));
+    const of = (key: keyof DigitFigures) => shown(figures[key], 4);
+    const behind = name === "sinkhorn" ? "–" : shown(paired(accuracies("sinkhorn"), accuracies(name)), 4);
     return [name, of("accuracy"), behind, of("agreement"), of("totalVariation"), of("forwardKl")];
   });
-  const teacher = ["*teacher*", shown(found.map((seed) => seed.ce!.teacherAccuracy)), "", "", "", ""];
-  const head = [
-    "loss",
-    "accuracy",
-    "sinkhorn less this, by seed",
-    "same answer as teacher",
-    "TV to teacher",
-    "KL(T‖S)",
-  ];
-  const line = (cells: string[]) => `| ${cells.join(" | ")} |`;
-  return [line(head), line(head.map(() => "---")), line(teacher), ...rows.map(line), ""].join("\n");
+  const { teacherAccuracy } = overSeeds(found.map((seed) => ({ ...seed.ce! })));
+  return `${markdownTable(
+    ["loss", "accuracy", "sinkhorn less this, by seed", "same answer as teacher", "TV to teacher", "KL(T‖S)"],
+    [["*teacher*", shown(teacherAccuracy, 4), "", "", "", ""], ...rows],
+  )}\n`;
 }

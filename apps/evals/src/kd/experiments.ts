@@ -7,7 +7,8 @@ export interface Experiment extends Pick<KdRecipe, "settings" | "losses" | "vary
   family?: NewModel["family"];
 }
 
-const everyLoss = ["ce", "forward-kl", "reverse-kl", "js", "tvd", "sinkhorn"];
+/** Those of the paper, SinKD last: what the others are held against. */
+export const everyLoss = ["ce", "forward-kl", "reverse-kl", "js", "tvd", "sinkhorn"];
 
 /** Sentences of SST-2 with a teacher that is trained on them alone, and a student of a layer of 32. */
 const sentences = [

@@ -1,5 +1,6 @@
 import type { KdEvaluation } from "@fdiv/cli";
 import { type Interval, meanInterval } from "@fdiv/metrics";
+import { shown } from "../figures.ts";
 
 export interface KdSeedRow {
   name: string;
@@ -61,14 +62,6 @@ export function summariseSeeds(rows: readonly KdSeedRow[], names: readonly strin
       }),
     };
   });
-}
-
-/** A mean and half of its interval; of one seed, which has none, the figure alone. */
-function shown(interval: Interval | undefined, digits = 3): string {
-  if (!interval) return "–";
-  const { value, low, high } = interval;
-  const half = (high - low) / 2;
-  return Number.isFinite(half) ? `${value.toFixed(digits)} ± ${half.toFixed(digits)}` : value.toFixed(digits);
 }
 
 /** A Markdown table of summaries. */

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { list, numbers } from "../arguments.ts";
-import { type Experiment, experimentNames, experiments } from "../kd/experiments.ts";
+import { type Experiment, everyLoss, experimentNames, experiments } from "../kd/experiments.ts";
 import { distilVariants } from "../kd/kd-recipe.ts";
 import { kdTable } from "../kd/kd-table.ts";
 import { writeNewModel } from "../kd/new-model.ts";
@@ -74,9 +74,7 @@ export async function run(args: string[]): Promise<void> {
           ...values.set,
         ]
       : values.set,
-    losses: values.losses
-      ? list(values.losses)
-      : (experiment?.losses ?? ["ce", "forward-kl", "reverse-kl", "js", "tvd", "sinkhorn"]),
+    losses: values.losses ? list(values.losses) : (experiment?.losses ?? everyLoss),
     vary: values.vary?.map(varied) ?? experiment?.vary ?? [],
     seeds: numbers("seeds", values.seeds),
   });
