@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { changedSettings, writeDurably } from "@fdiv/trainer/node";
@@ -10,6 +11,10 @@ export interface StageRecord {
   /** The data's fingerprint. */
   data: string;
 }
+
+/** Identifies what a stage makes, also before it is whole. */
+export const stageFingerprint = (record: StageRecord): string =>
+  createHash("sha256").update(JSON.stringify(record)).digest("hex");
 
 const fileOf = (folder: string): string => join(folder, "made-with.json");
 

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { createImageClassifier, type ImageClassifier } from "@fdiv/models";
@@ -15,7 +14,7 @@ import type { DistillConfig } from "./distill-schema.ts";
 import { classifierOf } from "./evaluation-schema.ts";
 import { wantsClassifier } from "./feature-extractors.ts";
 import { inPieces } from "./in-pieces.ts";
-import { isStageDone, recordStage, type StageRecord } from "./stage-record.ts";
+import { isStageDone, recordStage, type StageRecord, stageFingerprint } from "./stage-record.ts";
 
 /** Examples held out to say how good the classifier is: a tenth, at most 2000. */
 const heldOut = ({ size }: DistillData): number => Math.min(2000, Math.floor(size / 10));
@@ -125,7 +124,7 @@ export async function obtainClassifier(
     parameters: classifier.parameters,
     optimizer,
     config: record.settings,
-    fingerprint: createHash("sha256").update(JSON.stringify(record)).digest("hex"),
+    fingerprint: stageFingerprint(record),
     resume,
     keep: 1,
     tell: session.warn,

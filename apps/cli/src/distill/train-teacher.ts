@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type DenoiserTraining, trainDenoiser } from "@fdiv/distill";
 import { saveDenoiser } from "@fdiv/models/node";
@@ -9,7 +8,7 @@ import type { DistillConfig } from "./distill-schema.ts";
 import { createNet, type Net, openNet, sigmaDataFor, sigmaDataOf } from "./nets.ts";
 import { emaOf, learnerOf, noiseOf } from "./options-of.ts";
 import { openSnapshotRun, takeSteps } from "./snapshot-store.ts";
-import { isStageDone, recordStage } from "./stage-record.ts";
+import { isStageDone, recordStage, stageFingerprint } from "./stage-record.ts";
 import { netOf, trainingOf } from "./teacher-schema.ts";
 
 /** Where a run's own teacher is, once it is trained. */
@@ -83,7 +82,7 @@ export async function obtainTeacher(
   const directoryRun = await openSnapshotRun({
     directory,
     config: record.settings,
-    fingerprint: createHash("sha256").update(JSON.stringify(record)).digest("hex"),
+    fingerprint: stageFingerprint(record),
     resume,
     keep: config.keep,
     tell: session.warn,
