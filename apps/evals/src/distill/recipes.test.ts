@@ -8,10 +8,11 @@ import { createUnetDenoiser } from "@fdiv/models";
 import { saveDenoiser } from "@fdiv/models/node";
 import { imageGrid } from "@fdiv/report";
 import { startBackend } from "@fdiv/tensor-core/node";
+import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
 import { averages, type DistillSweepRun, type SweepResult, sweepTable } from "./distill-sweep.ts";
-import { relativeGradientDeviation } from "./gradient-variance.ts";
+import { learnedRatio, relativeGradientDeviation, shiftedProblems } from "./gradient-variance.ts";
 
 const folder = fileURLToPath(new URL("../../recipes/f-distill/", import.meta.url));
 /** The tiny pipeline that is held against diffusers. */
@@ -206,9 +207,32 @@ it("a sweep's table has means over runs with their intervals, and leaves out wha
   expect(table).toMatch(/\| b \| 1 \| 5 \| 10 \| – \|/);
 });
 
-it("the gradient's deviation is that of the weights: none under reverse KL, the closed form's under forward KL", () => {
-  expect(relativeGradientDeviation("reverse-kl", 1)).toBeLessThan(1e-5);
-  // Var(h)/E(h)² = e^{μ²} − 1 at no noise, over a batch of 256.
-  const expected = Math.sqrt((Math.E - 1) / 256);
-  expect(Math.abs(relativeGradientDeviation("forward-kl", 1) / expected - 1)).toBeLessThan(0.25);
+describe("the gradient's deviation", () => {
+  const [oneAway] = shiftedProblems;
+
+  it("is that of the weights: none under reverse KL, the closed form's under forward KL", () => {
+    expect(relativeGradientDeviation("reverse-kl", oneAway!)).toBeLessThan(1e-5);
+    // Var(h)/E(h)² = e^{μ²} − 1 at no noise, over a batch of 256.
+    const expected = Math.sqrt((Math.E - 1) / 256);
+    expect(Math.abs(relativeGradientDeviation("forward-kl", oneAway!) / expected - 1)).toBeLessThan(0.25);
+  });
+
+  it("of a mixture is the scores' alone under reverse KL, whichever ratio there is", () => {
+    const modes = shiftedProblems.find(({ label }) => label === "three modes")!;
+    const flat = () => ({ logits: tf.zeros([256, 1]) });
+    const scores = relativeGradientDeviation("reverse-kl", modes);
+    expect(relativeGradientDeviation("reverse-kl", modes, flat)).toBeCloseTo(scores, 6);
+    // A ratio that tells nothing weighs all alike.
+    expect(relativeGradientDeviation("forward-kl", modes, flat)).toBeCloseTo(scores, 6);
+    expect(relativeGradientDeviation("forward-kl", modes)).toBeGreaterThan(1.2 * scores);
+  });
+
+  it("with a learned ratio is near the known one's: the discriminator finds log p_t − log q_t", () => {
+    const { ratio, dispose } = learnedRatio(oneAway!);
+    const [x, levels] = [tf.fill([256, 1], 1.5), tf.fill([256], 0.1)];
+    // (x − 1)²/2·1.01 − x²/2·1.01 = (½ − x)/1.01.
+    const { logits } = ratio(x, levels as tf.Tensor1D);
+    expect(Math.abs(logits!.dataSync()[0]! - -1 / 1.01)).toBeLessThan(0.15);
+    dispose();
+  }, 60_000);
 });
