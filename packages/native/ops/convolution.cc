@@ -6,74 +6,17 @@
 #include <memory>
 
 #include "lanes.h"
+#include "pixel-tile.h"
 #include "room.h"
 #include "tensorflow-op.h"
 #include "threads.h"
+#include "window.h"
+#include "winograd.h"
 
 namespace fdiv_ops {
 namespace {
 
-typedef typename VectorOf<widest>::Type Vector;
-
-/** Most pixels of a tile, and its columns in vectors: what the registers hold. */
-constexpr int tilePixels = widest == 16 ? 14 : 6;
-constexpr int64_t panel = 2 * widest;
-/** Numbers of a band with its border: what the second cache holds beside the weights. */
-constexpr int64_t bandNumbers = 64 * 1024;
-
-/** A window of height × width over images with zeros around, and what it yields. */
-struct Geometry {
-  int64_t batch, height, width, channels;
-  int64_t kernelHeight, kernelWidth, stride;
-  /** Zeros before the first row and column; less than none crops. */
-  int64_t top, left;
-  int64_t outHeight, outWidth;
-  /** How far apart the images' own pixels are put, with zeros between; 1 but for the gradient of a stride. */
-  int64_t spread = 1;
-
-  int64_t taps() const { return kernelHeight * kernelWidth; }
-  int64_t bandWidth() const { return (outWidth - 1) * stride + kernelWidth; }
-  int64_t bandHeight(int64_t rows) const { return (rows - 1) * stride + kernelHeight; }
-  /** Rows of output that make a band. */
-  int64_t bandRows() const {
-    const int64_t fits = bandNumbers / (bandWidth() * channels);
-    return std::clamp<int64_t>((fits - kernelHeight) / stride + 1, 1, outHeight);
-  }
-};
-
 thread_local std::vector<float> bandBuffer, rowsBuffer;
-
-/** Copies what output rows [first, first + rows) of an image read: [bandHeight, bandWidth, channels], zeros where the image is not. */
-void copyBand(const Geometry& g, const float* image, int64_t first, int64_t rows, float* to) {
-  const int64_t high = g.bandHeight(rows), wide = g.bandWidth(), line = wide * g.channels;
-  const int64_t reach = (g.width - 1) * g.spread;
-  for (int64_t y = 0; y < high; y++) {
-    float* out = to + y * line;
-    const int64_t at = first * g.stride + y - g.top;
-    if (at < 0 || at % g.spread != 0 || at / g.spread >= g.height) {
-      std::memset(out, 0, sizeof(float) * static_cast<size_t>(line));
-      continue;
-    }
-    const float* row = image + at / g.spread * g.width * g.channels;
-    if (g.spread == 1) {
-      // Cropped on the left where there are fewer than no zeros.
-      const int64_t before = std::clamp<int64_t>(g.left, 0, wide), skipped = std::min(std::max<int64_t>(0, -g.left), g.width);
-      const int64_t inside = std::clamp<int64_t>(g.width - skipped, 0, wide - before);
-      std::memset(out, 0, sizeof(float) * static_cast<size_t>(before * g.channels));
-      std::memcpy(out + before * g.channels, row + skipped * g.channels, sizeof(float) * static_cast<size_t>(inside * g.channels));
-      std::memset(out + (before + inside) * g.channels, 0, sizeof(float) * static_cast<size_t>((wide - before - inside) * g.channels));
-      continue;
-    }
-    for (int64_t x = 0; x < wide; x++) {
-      const int64_t from = x - g.left;
-      const size_t bytes = sizeof(float) * static_cast<size_t>(g.channels);
-      if (from >= 0 && from <= reach && from % g.spread == 0)
-        std::memcpy(out + x * g.channels, row + from / g.spread * g.channels, bytes);
-      else
-        std::memset(out + x * g.channels, 0, bytes);
-    }
-  }
-}
 
 /** A weight as panels of columns: element (tap·channels + c, j) of one at (tap·channels + c)·panel + j. */
 struct PackedWeight {
@@ -81,73 +24,25 @@ struct PackedWeight {
   int64_t depth, columns;
   const float* at(int64_t column) const { return numbers.get() + column * depth; }
 
-  /** `element(tap, c, j)` says where a number lies in `weight`. */
-  template <typename Element>
-  PackedWeight(const float* weight, int64_t taps, int64_t channels, int64_t outputs, const Element& element)
-      : depth(taps * channels), columns(outputs) {
+  PackedWeight(const float* weight, const WeightOrder& order, int64_t channels, int64_t outputs)
+      : depth(order.taps * channels), columns(outputs) {
     const int64_t panels = (outputs + panel - 1) / panel;
     numbers.reset(new float[static_cast<size_t>(panels * panel * depth)]);
     forEachTask(panels, [&](int64_t p) {
       float* to = numbers.get() + p * panel * depth;
       const int64_t count = std::min(panel, outputs - p * panel);
-      for (int64_t tap = 0; tap < taps; tap++)
+      for (int64_t tap = 0; tap < order.taps; tap++)
         for (int64_t c = 0; c < channels; c++, to += panel)
-          for (int64_t j = 0; j < panel; j++) to[j] = j < count ? weight[element(tap, c, p * panel + j)] : 0.0f;
+          for (int64_t j = 0; j < panel; j++) to[j] = j < count ? weight[order.at(tap, c, p * panel + j)] : 0.0f;
     });
   }
 };
-
-/** Pixels `step` apart under all taps of a window: y [pixels, columns] = Σ x·w + bias, of one panel. */
-template <int pixels, int vectors>
-inline void convolveTile(const Geometry& g, const float* x, int64_t step, const float* w, const float* bias,
-                         int64_t columns, float* y, int64_t yRow) {
-  Vector sum[pixels][vectors] = {};
-  const int64_t line = g.bandWidth() * g.channels;
-  // Three neighbours a pointer: what an address can say without a register of its own.
-  constexpr int pointers = (pixels + 2) / 3;
-  for (int64_t ky = 0; ky < g.kernelHeight; ky++) {
-    const float* at[pointers];
-    for (int p = 0; p < pointers; p++) at[p] = x + ky * line + 3 * p * step;
-    // A window's columns lie side by side, their channels with them.
-    for (int64_t l = g.kernelWidth * g.channels; l > 0; l--) {
-      Vector right[vectors];
-      for (int j = 0; j < vectors; j++) right[j] = load<widest>(w + j * widest);
-      for (int i = 0; i < pixels; i++) {
-        const float left = at[i / 3][i % 3 * step];
-        for (int j = 0; j < vectors; j++) sum[i][j] += left * right[j];
-      }
-      w += panel;
-      for (int p = 0; p < pointers; p++) at[p]++;
-    }
-  }
-  float shift[vectors * widest] = {};
-  if (bias) std::copy_n(bias, columns, shift);
-  for (int j = 0; j < vectors; j++) {
-    const Vector add = load<widest>(shift + j * widest);
-    const int64_t count = std::min<int64_t>(widest, columns - j * widest);
-    for (int i = 0; i < pixels; i++) {
-      const Vector value = sum[i][j] + add;
-      float* to = y + i * yRow + j * widest;
-      if (count == widest) store<widest>(to, value);
-      else std::memcpy(to, &value, sizeof(float) * static_cast<size_t>(count));
-    }
-  }
-}
-
-template <int pixels = tilePixels>
-void convolvePixels(int64_t count, const Geometry& g, const float* x, int64_t step, const float* w, const float* bias,
-                    int64_t columns, float* y, int64_t yRow) {
-  if constexpr (pixels > 1)
-    if (count < pixels) return convolvePixels<pixels - 1>(count, g, x, step, w, bias, columns, y, yRow);
-  if (columns <= widest) return convolveTile<pixels, 1>(g, x, step, w, bias, columns, y, yRow);
-  convolveTile<pixels, 2>(g, x, step, w, bias, columns, y, yRow);
-}
 
 /** So few outputs that a panel would be mostly empty. */
 constexpr int64_t narrow = 2;
 
 /** One output of one pixel, a vector of channels at a time; w [taps, channels] is the output's own. */
-inline float convolveOne(const Geometry& g, const float* x, const float* w) {
+inline float convolveOne(const Window& g, const float* x, const float* w) {
   const int64_t line = g.bandWidth() * g.channels, run = g.kernelWidth * g.channels;
   Vector sum = {};
   float rest = 0;
@@ -160,17 +55,17 @@ inline float convolveOne(const Geometry& g, const float* x, const float* w) {
   return laneSum<widest>(sum) + rest;
 }
 
-/** y [batch, outHeight, outWidth, outputs]; `element(tap, c, j)` says where the weight's numbers lie. */
-template <typename Element>
-void convolve(const Geometry& g, const float* x, const float* weight, int64_t outputs, const float* bias,
-              const Element& element, float* y) {
+/** y [batch, outHeight, outWidth, outputs]. */
+void convolve(const Window& g, const float* x, const float* weight, const WeightOrder& order, int64_t outputs,
+              const float* bias, float* y) {
+  if (suitsWinograd(g, outputs)) return winogradConvolve(g, x, weight, order, outputs, bias, y);
   const bool isNarrow = outputs <= narrow && g.channels * g.kernelWidth >= widest;
   std::vector<float> own;
   if (isNarrow)
     for (int64_t j = 0; j < outputs; j++)
       for (int64_t tap = 0; tap < g.taps(); tap++)
-        for (int64_t c = 0; c < g.channels; c++) own.push_back(weight[element(tap, c, j)]);
-  const PackedWeight packed(weight, g.taps(), g.channels, isNarrow ? 0 : outputs, element);
+        for (int64_t c = 0; c < g.channels; c++) own.push_back(weight[order.at(tap, c, j)]);
+  const PackedWeight packed(weight, order, g.channels, isNarrow ? 0 : outputs);
   const int64_t rows = evenly(g.outHeight, g.bandRows()), bands = (g.outHeight + rows - 1) / rows;
   const int64_t group = evenly(g.outWidth, tilePixels), step = g.stride * g.channels;
   forEachTask(g.batch * bands, [&](int64_t task) {
@@ -195,42 +90,6 @@ void convolve(const Geometry& g, const float* x, const float* weight, int64_t ou
   });
 }
 
-/** sum [rows, vectors] += Σ over pixels of a row of output a[pixel·aStep + i]·b[pixel·bStep + j]. */
-template <int rows, int vectors>
-struct OuterTile {
-  Vector sum[rows][vectors] = {};
-  void add(int64_t pixels, const float* a, int64_t aStep, const float* b, int64_t bStep) {
-    for (int64_t p = 0; p < pixels; p++, a += aStep, b += bStep) {
-      Vector right[vectors];
-      for (int j = 0; j < vectors; j++) right[j] = load<widest>(b + j * widest);
-      for (int i = 0; i < rows; i++)
-        for (int j = 0; j < vectors; j++) sum[i][j] += a[i] * right[j];
-    }
-  }
-};
-
-/** What a weight's gradient sums over: the pixels of bands of some images as they meet one tap. */
-struct Meeting {
-  const float *a, *b;
-  int64_t images, rows, pixels, aImage, aRow, aStep, bRow, bStep;
-};
-
-/** to [height, vectors·widest] += Σ aᵀb over the bands. */
-template <int vectors, int rows = tilePixels>
-void addOuter(int64_t height, const Meeting& m, float* to, int64_t toRow) {
-  if constexpr (rows > 1)
-    if (height < rows) return addOuter<vectors, rows - 1>(height, m, to, toRow);
-  OuterTile<rows, vectors> tile;
-  for (int64_t i = 0; i < m.images; i++)
-    for (int64_t r = 0; r < m.rows; r++)
-      tile.add(m.pixels, m.a + i * m.aImage + r * m.aRow, m.aStep, m.b + (i * m.rows + r) * m.bRow, m.bStep);
-  for (int i = 0; i < rows; i++)
-    for (int j = 0; j < vectors; j++) {
-      float* at = to + i * toRow + j * widest;
-      store<widest>(at, load<widest>(at) + tile.sum[i][j]);
-    }
-}
-
 /** Rows of `width` numbers, filled up to whole vectors. */
 const float* widenedRows(const float* from, int64_t rows, int64_t width, int64_t whole) {
   if (width == whole) return from;
@@ -250,7 +109,8 @@ constexpr int64_t mostParts = 32;
 constexpr int64_t partPixels = 2048;
 
 /** dweight [outputs, channels, taps]: partial sums [tap, channel, output] of parts of the batch, added in their order. */
-void weightGradient(const Geometry& g, const float* x, const float* dy, int64_t outputs, float* dweight) {
+void weightGradient(const Window& g, const float* x, const float* dy, int64_t outputs, float* dweight) {
+  if (suitsWinogradGradient(g, outputs)) return winogradWeightGradient(g, x, dy, outputs, dweight);
   const int64_t whole = (outputs + widest - 1) / widest * widest, size = g.taps() * g.channels * whole;
   const int64_t pixels = g.batch * g.outHeight * g.outWidth;
   const int64_t wanted = std::clamp<int64_t>(std::min(partialNumbers / size, pixels / partPixels), 1, mostParts);
@@ -313,7 +173,7 @@ const Signature convolutionSignature{"FdivConv2d",
 void convolution(Call& call) {
   const Attributes& given = call.attributes;
   const int64_t stride = given.integer(strideAt), kh = call.dim(1, 2), kw = call.dim(1, 3);
-  const Geometry g{call.dim(0, 0), call.dim(0, 1), call.dim(0, 2), call.dim(0, 3), kh, kw, stride, given.integer(topAt), given.integer(leftAt),
+  const Window g{call.dim(0, 0), call.dim(0, 1), call.dim(0, 2), call.dim(0, 3), kh, kw, stride, given.integer(topAt), given.integer(leftAt),
                    windows(call.dim(0, 1), given.integer(topAt), given.integer(bottomAt), kh, stride),
                    windows(call.dim(0, 2), given.integer(leftAt), given.integer(rightAt), kw, stride)};
   const int64_t outputs = call.dim(1, 0);
@@ -321,8 +181,8 @@ void convolution(Call& call) {
     return call.fail("FdivConv2d: weight or bias do not fit the images.");
   float* y = call.output(0, {g.batch, g.outHeight, g.outWidth, outputs});
   if (!call.ok()) return;
-  convolve(g, call.floats(0), call.floats(1), outputs, call.size(2) > 0 ? call.floats(2) : nullptr,
-           [&](int64_t tap, int64_t c, int64_t j) { return (j * g.channels + c) * g.taps() + tap; }, y);
+  convolve(g, call.floats(0), call.floats(1), {g.taps(), g.taps(), g.channels * g.taps()}, outputs,
+           call.size(2) > 0 ? call.floats(2) : nullptr, y);
 }
 
 /** dx: a convolution of dy, its pixels as far apart as the stride, with the weight turned round. */
@@ -334,13 +194,12 @@ const Signature inputGradSignature{
 void inputGrad(Call& call) {
   const Attributes& given = call.attributes;
   const int64_t kh = call.dim(1, 2), kw = call.dim(1, 3), channels = call.dim(1, 1), outputs = call.dim(1, 0);
-  const Geometry g{call.dim(0, 0), call.dim(0, 1), call.dim(0, 2), outputs, kh, kw, 1, kh - 1 - given.integer(topAt), kw - 1 - given.integer(leftAt),
+  const Window g{call.dim(0, 0), call.dim(0, 1), call.dim(0, 2), outputs, kh, kw, 1, kh - 1 - given.integer(topAt), kw - 1 - given.integer(leftAt),
                    given.integer(5), given.integer(6), given.integer(strideAt)};
   if (call.dim(0, 3) != outputs) return call.fail("FdivConv2dInputGrad: dy and weight do not fit.");
   float* dx = call.output(0, {g.batch, g.outHeight, g.outWidth, channels});
   if (!call.ok()) return;
-  convolve(g, call.floats(0), call.floats(1), channels, nullptr,
-           [&](int64_t tap, int64_t o, int64_t c) { return (o * channels + c) * g.taps() + g.taps() - 1 - tap; }, dx);
+  convolve(g, call.floats(0), call.floats(1), {g.taps(), channels * g.taps(), g.taps(), true}, channels, nullptr, dx);
 }
 
 const Signature weightGradSignature{
@@ -351,7 +210,7 @@ const Signature weightGradSignature{
 void weightGrad(Call& call) {
   const Attributes& given = call.attributes;
   const int64_t kh = given.integer(5), kw = given.integer(6), outputs = call.dim(0, 3);
-  const Geometry g{call.dim(1, 0), call.dim(1, 1), call.dim(1, 2), call.dim(1, 3), kh, kw, given.integer(strideAt), given.integer(topAt),
+  const Window g{call.dim(1, 0), call.dim(1, 1), call.dim(1, 2), call.dim(1, 3), kh, kw, given.integer(strideAt), given.integer(topAt),
                    given.integer(leftAt), call.dim(0, 1), call.dim(0, 2)};
   if (call.dim(0, 0) != g.batch) return call.fail("FdivConv2dWeightGrad: dy and x do not fit.");
   float* dweight = call.output(0, {outputs, g.channels, kh, kw});

@@ -45,6 +45,12 @@ export function imageKernelsAgree(): void {
     [2, 6, 5, 24, 2, 3, 1, [2, 0, 1, 3]],
     [2, 4, 4, 18, 8, 2, 1, [2, 2, 2, 2]],
     [1, 90, 70, 32, 9, 4, 2, [1, 1, 1, 1]],
+    // By patches of 2 × 2 on tensorflow: odd sides, uneven zeros, channels beside whole vectors, and enough of a batch for the weight's gradient.
+    [24, 13, 15, 20, 36, 3, 1, [1, 1, 1, 1]],
+    [12, 19, 30, 17, 47, 3, 1, [2, 0, 0, 1]],
+    [64, 7, 7, 64, 33, 3, 1, [1, 1, 1, 1]],
+    // More zeros than the window is wide, which the gradient crops.
+    [9, 20, 21, 32, 16, 3, 1, [4, 3, 3, 5]],
   ] as [number, number, number, number, number, number, number, [number, number, number, number]][])(
     "convolves %d images of %d × %d × %d to %d channels, window %d, stride %d, zeros %s, and back",
     (batch, height, width, channels, outputs, kernel, stride, padding) => {
