@@ -49,7 +49,7 @@ void activateSpan(const float* __restrict x, float* __restrict y, int64_t count)
 }
 
 template <int kind>
-void slopeSpan(const float* __restrict dy, const float* __restrict x, float* __restrict dx, int64_t count) {
+void slopeSpan(const float* dy, const float* __restrict x, float* dx, int64_t count) {
 #pragma omp simd
   for (int64_t i = 0; i < count; i++) dx[i] = dy[i] * slope<kind>(x[i]);
 }
@@ -73,13 +73,13 @@ void activateSpanInPlace(float* x, int64_t count) {
 void activateAny(int64_t kind, const float* x, float* y, int64_t count) {
   FDIV_BY_KIND(kind, activateSpan, x, y, count)
 }
-void slopeAny(int64_t kind, const float* dy, const float* x, float* dx, int64_t count) {
-  FDIV_BY_KIND(kind, slopeSpan, dy, x, dx, count)
-}
 
 }  // namespace
 
 void activateInPlace(int64_t kind, float* x, int64_t count) { FDIV_BY_KIND(kind, activateSpanInPlace, x, count) }
+void activationSlope(int64_t kind, const float* dy, const float* x, float* dx, int64_t count) {
+  FDIV_BY_KIND(kind, slopeSpan, dy, x, dx, count)
+}
 
 namespace {
 
@@ -99,7 +99,7 @@ void activationGrad(Call& call) {
   if (!call.ok()) return;
   const int64_t kind = call.attributes.integer(0);
   forEachSpan(call.size(1), span,
-              [&](int64_t from, int64_t to) { slopeAny(kind, dy + from, x + from, dx + from, to - from); });
+              [&](int64_t from, int64_t to) { activationSlope(kind, dy + from, x + from, dx + from, to - from); });
 }
 
 void addBias(float* __restrict row, const float* __restrict bias, int64_t columns) {

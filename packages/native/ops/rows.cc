@@ -152,7 +152,7 @@ void layerNormGrad(Call& call) {
 const Signature sumRowsSignature{"FdivSumRows", {"x: float"}, {"y: float"}, {}};
 void sumRows(Call& call) {
   const float* x = call.floats(0);
-  const int64_t m = call.dim(0, 0), n = call.dim(0, 1);
+  const int64_t n = call.dim(0, call.rank(0) - 1), m = n == 0 ? 0 : call.size(0) / n;
   float* y = call.output(0, {n});
   if (!call.ok()) return;
   sumOverRows(m, n, y, [&](float* __restrict sums, int64_t from, int64_t to) {

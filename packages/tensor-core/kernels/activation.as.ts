@@ -32,7 +32,7 @@ export function activate4(x: v128, kind: i32): v128 {
   }
 }
 
-function slope4(x: v128, kind: i32): v128 {
+export function slope4(x: v128, kind: i32): v128 {
   const one = f32x4.splat(1);
   switch (kind) {
     case 1: {
@@ -68,7 +68,7 @@ export const span = 16384;
 /** Elementwise kernels work on whole vectors; the last one of an odd size is done on a copy. */
 // @ts-ignore: decorator
 @inline
-function tail(from: usize, count: i32): v128 {
+export function tail(from: usize, count: i32): v128 {
   let x = f32x4.splat(load<f32>(from));
   if (count > 1) x = f32x4.replace_lane(x, 1, load<f32>(from, 4));
   if (count > 2) x = f32x4.replace_lane(x, 2, load<f32>(from, 8));
@@ -77,7 +77,7 @@ function tail(from: usize, count: i32): v128 {
 
 // @ts-ignore: decorator
 @inline
-function putTail(to: usize, x: v128, count: i32): void {
+export function putTail(to: usize, x: v128, count: i32): void {
   store<f32>(to, f32x4.extract_lane(x, 0));
   if (count > 1) store<f32>(to, f32x4.extract_lane(x, 1), 4);
   if (count > 2) store<f32>(to, f32x4.extract_lane(x, 2), 8);

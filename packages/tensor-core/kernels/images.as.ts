@@ -1,3 +1,4 @@
+import { activate4, putTail, slope4, tail } from "./activation.as";
 import { slot } from "./gemm.as";
 import { float, parts } from "./rows.as";
 
@@ -113,7 +114,18 @@ function channelSums(a: usize, b: usize, pixels: i32, channels: i32, sums: usize
   }
 }
 
-/** x, weight, bias, y, mean, inverseStd, pixels, C, groups, epsilon, scratch of 16·C + 8·C bytes a worker; a task is an image. */
+/** f(x·scale + shift) of a vector of channels. */
+// @ts-ignore: decorator
+@inline
+function scaled4(x: v128, scale: v128, shift: v128, kind: i32): v128 {
+  const y = f32x4.add(f32x4.mul(x, scale), shift);
+  return kind == 0 ? y : activate4(y, kind);
+}
+
+/**
+ * x, weight, bias, y, mean, inverseStd, pixels, C, groups, epsilon, scratch of 24·C bytes a worker, activation, bytes from one example's
+ * weights to the next's, 0 where they share one; a task is an image.
+ */
 export function groupNorm(args: usize, task: i32, worker: i32): void {
   const pixels = slot(args, 6);
   const channels = slot(args, 7);
@@ -123,6 +135,10 @@ export function groupNorm(args: usize, task: i32, worker: i32): void {
   const x = <usize>slot(args, 0) + <usize>task * <usize>pixels * step;
   const y = <usize>slot(args, 3) + <usize>task * <usize>pixels * step;
   const sums = <usize>slot(args, 10) + <usize>worker * 6 * step;
+  const kind = slot(args, 11);
+  const own = <usize>task * <usize>slot(args, 12);
+  const weight = <usize>slot(args, 1) + own;
+  const bias = <usize>slot(args, 2) + own;
   const squares = sums + 2 * step;
   const scale = squares + 2 * step;
   const shift = scale + step;
@@ -142,23 +158,43 @@ export function groupNorm(args: usize, task: i32, worker: i32): void {
     store<f32>(<usize>slot(args, 5) + at, <f32>r);
     for (let c = g * wide; c < (g + 1) * wide; c++) {
       const place = <usize>c << 2;
-      const factor = r * <f64>load<f32>(<usize>slot(args, 1) + place);
+      const factor = r * <f64>load<f32>(weight + place);
       store<f32>(scale + place, <f32>factor);
-      store<f32>(shift + place, <f32>(<f64>load<f32>(<usize>slot(args, 2) + place) - mean * factor));
+      store<f32>(shift + place, <f32>(<f64>load<f32>(bias + place) - mean * factor));
     }
   }
   for (let p = 0; p < pixels; p++) {
     const row = <usize>p * step;
     let at: usize = 0;
     for (; at + 16 <= step; at += 16)
-      v128.store(y + row + at, f32x4.add(f32x4.mul(v128.load(x + row + at), v128.load(scale + at)), v128.load(shift + at)));
-    for (; at < step; at += 4) store<f32>(y + row + at, load<f32>(x + row + at) * load<f32>(scale + at) + load<f32>(shift + at));
+      v128.store(y + row + at, scaled4(v128.load(x + row + at), v128.load(scale + at), v128.load(shift + at), kind));
+    if (at < step) {
+      const count = <i32>((step - at) >> 2);
+      putTail(y + row + at, scaled4(tail(x + row + at, count), tail(scale + at, count), tail(shift + at, count), kind), count);
+    }
+  }
+}
+
+/** dx = dy·f′(x·scale + shift) of an image. */
+function throughActivation(dy: usize, x: usize, scale: usize, shift: usize, pixels: i32, step: usize, kind: i32, dx: usize): void {
+  for (let p = 0; p < pixels; p++, dy += step, x += step, dx += step) {
+    let at: usize = 0;
+    for (; at + 16 <= step; at += 16) {
+      const before = scaled4(v128.load(x + at), v128.load(scale + at), v128.load(shift + at), 0);
+      v128.store(dx + at, f32x4.mul(v128.load(dy + at), slope4(before, kind)));
+    }
+    if (at < step) {
+      const count = <i32>((step - at) >> 2);
+      const before = scaled4(tail(x + at, count), tail(scale + at, count), tail(shift + at, count), 0);
+      putTail(dx + at, f32x4.mul(tail(dy + at, count), slope4(before, kind)), count);
+    }
   }
 }
 
 /**
- * dy, x, weight, mean, inverseStd, dx, partial dweight [parts, C], partial dbias [parts, C], B, pixels, C, groups, scratch of 28·C bytes a
- * worker; a task is a part of the images.
+ * dy, x, weight, mean, inverseStd, dx, dweight, dbias, B, pixels, C, groups, scratch of 28·C bytes a worker, bias, activation, bytes from one
+ * example's weights to the next's; a task is a part of the images. dweight and dbias are of parts [parts, C], or where examples have weights of
+ * their own [B, C].
  */
 export function groupNormGrad(args: usize, task: i32, worker: i32): void {
   const batch = slot(args, 8);
@@ -172,17 +208,40 @@ export function groupNormGrad(args: usize, task: i32, worker: i32): void {
   const ofDy = products + 2 * step;
   const ofX = ofDy + step;
   const constant = ofX + step;
-  const dweight = <usize>slot(args, 6) + <usize>task * step;
-  const dbias = <usize>slot(args, 7) + <usize>task * step;
-  memory.fill(dweight, 0, step);
-  memory.fill(dbias, 0, step);
+  const kind = slot(args, 14);
+  const ownStep = <usize>slot(args, 15);
+  let dweight = <usize>slot(args, 6) + <usize>task * step;
+  let dbias = <usize>slot(args, 7) + <usize>task * step;
+  if (!ownStep) {
+    memory.fill(dweight, 0, step);
+    memory.fill(dbias, 0, step);
+  }
   const end = <i32>((<i64>(task + 1) * batch) / parts);
   const count = <f64>pixels * <f64>wide;
   for (let b = <i32>((<i64>task * batch) / parts); b < end; b++) {
     const first = <usize>b * <usize>pixels * step;
-    const dy = <usize>slot(args, 0) + first;
+    const own = <usize>slot(args, 2) + <usize>b * ownStep;
+    const ownBias = <usize>slot(args, 13) + <usize>b * ownStep;
+    let dy = <usize>slot(args, 0) + first;
     const x = <usize>slot(args, 1) + first;
     const dx = <usize>slot(args, 5) + first;
+    if (ownStep) {
+      dweight = <usize>slot(args, 6) + <usize>b * step;
+      dbias = <usize>slot(args, 7) + <usize>b * step;
+      memory.fill(dweight, 0, step);
+      memory.fill(dbias, 0, step);
+    }
+    if (kind != 0) {
+      for (let c = 0; c < channels; c++) {
+        const place = <usize>c << 2;
+        const at = <usize>(b * groups + c / wide) << 2;
+        const factor = load<f32>(<usize>slot(args, 4) + at) * load<f32>(own + place);
+        store<f32>(ofDy + place, factor);
+        store<f32>(ofX + place, load<f32>(ownBias + place) - load<f32>(<usize>slot(args, 3) + at) * factor);
+      }
+      throughActivation(dy, x, ofDy, ofX, pixels, step, kind, dx);
+      dy = dx;
+    }
     channelSums(dy, x, pixels, channels, sums, products);
     for (let g = 0; g < groups; g++) {
       const at = <usize>(b * groups + g) << 2;
@@ -195,7 +254,7 @@ export function groupNormGrad(args: usize, task: i32, worker: i32): void {
         const place = <usize>c << 2;
         const sum = load<f64>(sums + (<usize>c << 3));
         const normal = r * (load<f64>(products + (<usize>c << 3)) - mean * sum);
-        const weight = <f64>load<f32>(<usize>slot(args, 2) + place);
+        const weight = <f64>load<f32>(own + place);
         store<f32>(dbias + place, load<f32>(dbias + place) + <f32>sum);
         store<f32>(dweight + place, load<f32>(dweight + place) + <f32>normal);
         level += weight * sum;
@@ -205,7 +264,7 @@ export function groupNormGrad(args: usize, task: i32, worker: i32): void {
       slope /= count;
       for (let c = g * wide; c < (g + 1) * wide; c++) {
         const place = <usize>c << 2;
-        store<f32>(ofDy + place, <f32>(r * <f64>load<f32>(<usize>slot(args, 2) + place)));
+        store<f32>(ofDy + place, <f32>(r * <f64>load<f32>(own + place)));
         store<f32>(ofX + place, <f32>(-r * r * slope));
         store<f32>(constant + place, <f32>(r * r * mean * slope - r * level));
       }

@@ -124,17 +124,43 @@ describe("groupNorm", () => {
       4,
     );
   });
-  it("its gradients are those of differences", async () => {
+  it.each([[[4]], [[2, 4]]])("its gradients are those of differences, weights %j", async (shape) => {
     await tf.setBackend("wasm");
-    gradientCheck(
-      (x, weight, bias) => groupNorm(x!, weight!, bias!, { groups: 2 }),
-      [draw("a", [2, 3, 4]), draw("b", [4]), draw("c", [4])],
-      { absolute: 5e-3, relative: 2e-2 },
-    );
+    for (const activation of ["none", "silu"] as const)
+      gradientCheck(
+        (x, weight, bias) => groupNorm(x!, weight!, bias!, { groups: 2, activation }),
+        [draw("a", [2, 3, 4]), draw("b", shape), draw("c", shape)],
+        { absolute: 5e-3, relative: 2e-2 },
+      );
+  });
+  it("with numbers of each example's own is a norm that is scaled and shifted, then activated", async () => {
+    const shapes = { x: [3, 5, 2, 8], weight: [8], bias: [8], scale: [3, 8], shift: [3, 8] };
+    const spread = (values: tf.Tensor) => tf.reshape(values, [3, 1, 1, 8]);
+    const apart = await onBackend("cpu", shapes, ({ x, weight, bias, scale, shift }) => {
+      const normal = groupNorm(x!, weight!, bias!, { groups: 2 });
+      const told = tf.add(tf.mul(normal, tf.add(1, spread(scale!))), spread(shift!));
+      return tf.mul(told, tf.sigmoid(told));
+    });
+    for (const backend of ["cpu", "wasm"]) {
+      const once = await onBackend(backend, shapes, ({ x, weight, bias, scale, shift }) => {
+        const factor = tf.add(1, scale!);
+        const own = [tf.mul(factor, weight!), tf.add(tf.mul(factor, bias!), shift!)] as const;
+        return groupNorm(x!, own[0], own[1], { groups: 2, activation: "silu" });
+      });
+      assertAllClose(once.y, apart.y, { absolute: 1e-5 });
+      for (const [name, gradient] of apart.gradients)
+        assertAllClose(once.gradients.get(name)!, gradient, { absolute: 1e-4, relative: 1e-4 });
+    }
   });
   it("refuses groups that do not divide", () => {
     expect(() => groupNorm(tf.zeros([1, 4]), tf.zeros([4]), tf.zeros([4]), { groups: 3 })).toThrow(
       /4 channels .* 3 groups/,
+    );
+    expect(() => groupNorm(tf.zeros([3, 4]), tf.zeros([2, 4]), tf.zeros([2, 4]), { groups: 2 })).toThrow(
+      /weight has shape \[2, 4\], expected \[3, 4\]/,
+    );
+    expect(() => groupNorm(tf.zeros([3, 4]), tf.zeros([3, 4]), tf.zeros([4]), { groups: 2 })).toThrow(
+      /bias has shape \[4\], expected \[3, 4\]/,
     );
   });
 });

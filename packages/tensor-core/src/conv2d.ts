@@ -170,7 +170,7 @@ export function conv2d(x: tf.Tensor, weight: tf.Tensor, options: Conv2dOptions =
     (dy, [savedX, savedWeight]) => ({
       x: () => conv2dInputGradKernel({ dy, weight: savedWeight! }, { ...window, shape })[0]!,
       weight: () => conv2dWeightGradKernel({ dy, x: savedX! }, window)[0]!,
-      bias: () => sumRowsKernel({ x: tf.reshape(dy, [-1, weightShape[0]]) }, {})[0]!,
+      bias: () => sumRowsKernel({ x: dy }, {})[0]!,
     }),
   );
 }

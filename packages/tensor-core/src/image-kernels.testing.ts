@@ -10,28 +10,32 @@ const { normal } = drawsOf("image kernels");
 /** Holds what computes on images. */
 export function imageKernelsAgree(): void {
   it.each([
-    [1, 1, 4, 2],
-    [3, 49, 24, 8],
-    [5, 17, 36, 6],
-    [2, 196, 65, 13],
-    [4, 9, 7, 1],
-  ])("normalises groups of [%d, %d, %d] in %d groups, and back", (batch, pixels, channels, groups) => {
-    const x = tf.add(normal(batch, pixels, channels), 3);
-    const [weight, bias, dy] = [normal(channels), normal(channels), normal(batch, pixels, channels)];
-    agree(() => groupNormKernel({ x, weight, bias }, { groups, epsilon: 1e-5 }), 5e-6);
-    const [, mean, inverseStd] = groupNormKernel({ x, weight, bias }, { groups, epsilon: 1e-5 });
-    agree(
-      () =>
-        groupNormGradKernel(
-          { dy, x, weight, mean: mean!, inverseStd: inverseStd! },
-          { groups, epsilon: 1e-5 },
-        ),
-      1e-5,
-      1,
-    );
-    const far = tf.add(x, 100);
-    agree(() => groupNormKernel({ x: far, weight, bias }, { groups, epsilon: 1e-5 }), 1e-3, 1);
-  });
+    [1, 1, 4, 2, "none"],
+    [3, 49, 24, 8, "silu"],
+    [5, 17, 36, 6, "gelu"],
+    [2, 196, 65, 13, "silu"],
+    [4, 9, 7, 1, "relu"],
+    [20, 4, 10, 5, "geluTanh"],
+  ] as const)(
+    "normalises groups of [%d, %d, %d] in %d groups before %s, with weights of all examples' and of each one's own, and back",
+    (batch, pixels, channels, groups, activation) => {
+      const x = tf.add(normal(batch, pixels, channels), 3);
+      const dy = normal(batch, pixels, channels);
+      for (const shape of [[channels], [batch, channels]]) {
+        const [weight, bias] = [normal(...shape), normal(...shape)];
+        const forward = (of: tf.Tensor) =>
+          groupNormKernel({ x: of, weight, bias }, { groups, epsilon: 1e-5, activation });
+        agree(() => forward(x), 5e-6);
+        const [, mean, inverseStd] = forward(x);
+        const saved = { x, weight, bias, mean: mean!, inverseStd: inverseStd! };
+        agree(() => groupNormGradKernel({ dy, ...saved }, { groups, activation }), 1e-5, 1);
+        agree(() => forward(tf.add(x, 100)), 1e-3, 1);
+      }
+      const [weight, bias] = [normal(channels), normal(channels)];
+      const image = tf.reshape(x, [batch, pixels, 1, 1, channels]);
+      agree(() => groupNormKernel({ x: image, weight, bias }, { groups, epsilon: 1e-5, activation }), 5e-6);
+    },
+  );
 
   it.each([
     // batch, height, width, channels, outputs, kernel, stride, padding

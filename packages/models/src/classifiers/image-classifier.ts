@@ -1,4 +1,4 @@
-import { activate, conv2d, groupNorm, linear } from "@fdiv/tensor-core";
+import { conv2d, groupNorm, linear } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { type InitialParameter, initialise } from "../denoisers/initialise.ts";
 
@@ -63,10 +63,10 @@ export function createImageClassifier(options: ImageClassifierOptions): ImageCla
         padding: 1,
         stride: i === 0 ? 1 : 2,
       });
-      const normal = groupNorm(seen, get(`${name}.norm.weight`), get(`${name}.norm.bias`), {
+      h = groupNorm(seen, get(`${name}.norm.weight`), get(`${name}.norm.bias`), {
         groups: normGroups,
+        activation: "silu",
       });
-      h = activate(normal, "silu");
     });
     const pooled = tf.mean(tf.reshape(h, [h.shape[0]!, -1, h.shape[3]!]), 1);
     return linear(pooled, get("hidden.weight"), {

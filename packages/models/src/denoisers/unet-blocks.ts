@@ -1,4 +1,4 @@
-import { activate, attention, conv2d, groupNorm, linear, upsample2x } from "@fdiv/tensor-core";
+import { type Activation, add, attention, conv2d, groupNorm, linear, upsample2x } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
 import { noBranch } from "../token-rows.ts";
 import { sinusoidalEmbedding } from "./noise-embedding.ts";
@@ -42,12 +42,27 @@ export const convolve = (s: Scope, x: tf.Tensor, padding = 1): tf.Tensor =>
 export const dense = (s: Scope, x: tf.Tensor, activation: "none" | "silu" = "none"): tf.Tensor =>
   linear(x, s.get("weight"), { ...(s.has("bias") && { bias: s.get("bias") }), activation });
 
+export interface NormOptions {
+  groups?: number;
+  epsilon?: number;
+  /** Of what comes out. */
+  activation?: Activation;
+  /** Scale and shift of an embedding, [batch, channels] each: y·(1 + scale) + shift before the activation. */
+  told?: readonly [scale: tf.Tensor, shift: tf.Tensor];
+}
+
 export function normalise(
   s: Scope,
   x: tf.Tensor,
-  { groups = s.config.normGroups, epsilon = s.config.normEpsilon } = {},
+  { groups = s.config.normGroups, epsilon = s.config.normEpsilon, activation, told }: NormOptions = {},
 ): tf.Tensor {
-  return groupNorm(x, s.get("weight"), s.get("bias"), { groups, epsilon });
+  let [weight, bias] = [s.get("weight"), s.get("bias")];
+  if (told) {
+    // The norm's own numbers take in the embedding's, so that pixels are passed over once.
+    const factor = tf.add(1, told[0]);
+    [weight, bias] = [tf.mul(factor, weight), tf.add(tf.mul(factor, bias), told[1])];
+  }
+  return groupNorm(x, weight, bias, { groups, epsilon, ...(activation && { activation }) });
 }
 
 /** Two dense layers over the waves of a noise level, [batch, 4·channels]. */
@@ -86,7 +101,20 @@ export const upsample = (s: Scope, x: tf.Tensor): tf.Tensor =>
 
 /** The last norm, SiLU and convolution. */
 export const outward = (s: Scope, x: tf.Tensor): tf.Tensor =>
-  convolve(s.under("conv_out"), activate(normalise(s.under("conv_norm_out"), x), "silu"));
+  convolve(s.under("conv_out"), normalise(s.under("conv_norm_out"), x, { activation: "silu" }));
+
+/** The second norm of h, told the noise embedding if there is one: by scale and shift, or by what is added before. */
+function normaliseTold(s: Scope, h: tf.Tensor, embedded: tf.Tensor | undefined): tf.Tensor {
+  const [norm, activation] = [s.under("norm2"), "silu"] as const;
+  if (!embedded) return normalise(norm, h, { activation });
+  const told = dense(s.under("time_emb_proj"), embedded);
+  if (!s.config.scaleShift) {
+    const perChannel = tf.reshape(told, [h.shape[0]!, 1, 1, h.shape[3]!]);
+    return normalise(norm, tf.add(h, perChannel), { activation });
+  }
+  const [scale, shift] = tf.split(told, 2, 1);
+  return normalise(norm, h, { activation, told: [scale!, shift!] });
+}
 
 /**
  * Two convolutions beside a shortcut, with the noise embedding between them where there is one.
@@ -104,24 +132,12 @@ export function residual(
   return tf.tidy(() => {
     const resampled = (h: tf.Tensor) =>
       resample === undefined ? h : resample === "half" ? average2x(h) : upsample2x(h);
-    const active = resampled(activate(normalise(s.under("norm1"), x), "silu"));
-    const first = convolve(s.under("conv1"), active);
-    const [batch, , , channels] = first.shape as [number, number, number, number];
-    const perChannel = (values: tf.Tensor) => tf.reshape(values, [batch, 1, 1, channels]);
-    let h: tf.Tensor;
-    if (!embedded) h = normalise(s.under("norm2"), first);
-    else {
-      const told = dense(s.under("time_emb_proj"), embedded);
-      if (s.config.scaleShift) {
-        const [factor, shift] = tf.split(told, 2, 1);
-        const normal = normalise(s.under("norm2"), first);
-        h = tf.add(tf.mul(normal, tf.add(1, perChannel(factor!))), perChannel(shift!));
-      } else h = normalise(s.under("norm2"), tf.add(first, perChannel(told)));
-    }
-    const second = convolve(s.under("conv2"), activate(h, "silu"));
+    const active = normalise(s.under("norm1"), x, { activation: "silu" });
+    const first = convolve(s.under("conv1"), resampled(active));
+    const second = convolve(s.under("conv2"), normaliseTold(s, first, embedded));
     const past = resampled(x);
     const shortcut = s.has("conv_shortcut.weight") ? convolve(s.under("conv_shortcut"), past, 0) : past;
-    const sum = tf.add(shortcut, second);
+    const sum = add(shortcut, second);
     return scale === 1 ? sum : tf.div(sum, scale);
   });
 }
@@ -154,7 +170,7 @@ export function attendPixels(
     const [q, k, v] = ["to_q", "to_k", "to_v"].map((name) => dense(s.under(name), normal));
     const heads = channels / headSize;
     const mixed = attention(q!, k!, v!, allKeys(batch, pixels), { heads, kvHeads: heads });
-    const out = tf.add(tf.reshape(dense(s.under("to_out.0"), mixed), x.shape), x);
+    const out = add(tf.reshape(dense(s.under("to_out.0"), mixed), x.shape), x);
     return scale === 1 ? out : tf.div(out, scale);
   });
 }

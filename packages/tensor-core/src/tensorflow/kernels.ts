@@ -134,12 +134,16 @@ const direct: Record<
   FdivGroupNorm: {
     inputs: ["x", "weight", "bias"],
     outputs: 3,
-    attributes: ({ groups, epsilon }) => ({ groups: { int: groups }, epsilon: { float: epsilon } }),
+    attributes: ({ groups, epsilon, activation }) => ({
+      groups: { int: groups },
+      epsilon: { float: epsilon },
+      ...kindOf(activation),
+    }),
   },
   FdivGroupNormGrad: {
-    inputs: ["dy", "x", "weight", "mean", "inverseStd"],
+    inputs: ["dy", "x", "weight", "bias", "mean", "inverseStd"],
     outputs: 3,
-    attributes: ({ groups }) => ({ groups: { int: groups } }),
+    attributes: ({ groups, activation }) => ({ groups: { int: groups }, ...kindOf(activation) }),
   },
   FdivPanels: {
     inputs: ["weight"],

@@ -48,7 +48,8 @@ export const rowKernels: Implementations = {
     return [dx, sumOfParts(module, partial, n), sumOfParts(module, partial + bytes, n)];
   },
   FdivSumRows(module, { x }) {
-    const [m, n] = x!.shape as [number, number];
+    const n = x!.shape.at(-1)!;
+    const m = n === 0 ? 0 : sizeOf(x!) / n;
     const partial = module.scratch("partial", 4 * blocking.parts * n);
     module.run("sumRowsPart", [module.pointer(x!), partial, m, n], blocking.parts);
     return sumOfParts(module, partial, n);
