@@ -25,6 +25,7 @@ import {
 import { sinkhorn } from "./sinkhorn.as";
 import { sinkhornGrad } from "./sinkhorn-grad.as";
 import { sinkhornImplicit } from "./sinkhorn-implicit.as";
+import { winogradConvolve, winogradSums, winogradWeight, winogradWeightGrad } from "./winograd.as";
 
 // The order of `kernelIds` in src/wasm/kernel-ids.ts.
 function execute(kernel: i32, args: usize, task: i32, worker: i32): void {
@@ -67,6 +68,10 @@ function execute(kernel: i32, args: usize, task: i32, worker: i32): void {
     case 35: columnsImage(args, task); break;
     case 36: groupNorm(args, task, worker); break;
     case 37: groupNormGrad(args, task, worker); break;
+    case 38: winogradWeight(args, task); break;
+    case 39: winogradConvolve(args, task, worker); break;
+    case 40: winogradSums(args, task, worker); break;
+    case 41: winogradWeightGrad(args, task); break;
   }
 }
 

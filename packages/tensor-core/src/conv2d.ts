@@ -131,8 +131,9 @@ function stockConvolution(
 /**
  * The convolution of images with filters in PyTorch's layout, cross-correlation as everywhere in the field.
  *
- * On `tensorflow` it is an operation of our own. On wasm it is a product of the image's columns with the filters (im2col): TensorFlow.js has no gradient for filters
- * there, and its own convolution packs filters once, so that it goes on with old ones after an optimiser has changed them in place.
+ * Windows of 3 × 3 at stride 1 go by Winograd's F(2 × 2, 3 × 3), on `tensorflow` for at least as many channels as a vector has, on wasm for multiples of four. The others are a direct sum on
+ * `tensorflow`, and on wasm a product of the image's columns with the filters (im2col): TensorFlow.js has no gradient for filters there, and its own convolution packs filters once, so
+ * that it goes on with old ones after an optimiser has changed them in place.
  *
  * @param x [batch, height, width, in]
  * @param weight [out, in, kernel height, kernel width]

@@ -49,7 +49,7 @@ export function imageKernelsAgree(): void {
     [2, 6, 5, 24, 2, 3, 1, [2, 0, 1, 3]],
     [2, 4, 4, 18, 8, 2, 1, [2, 2, 2, 2]],
     [1, 90, 70, 32, 9, 4, 2, [1, 1, 1, 1]],
-    // By patches of 2 × 2 on tensorflow: odd sides, uneven zeros, channels beside whole vectors, and enough of a batch for the weight's gradient.
+    // By patches of 2 × 2: odd sides, uneven zeros, channels beside whole vectors, and enough of a batch for the weight's gradient.
     [24, 13, 15, 20, 36, 3, 1, [1, 1, 1, 1]],
     [12, 19, 30, 17, 47, 3, 1, [2, 0, 0, 1]],
     [64, 7, 7, 64, 33, 3, 1, [1, 1, 1, 1]],

@@ -8,6 +8,7 @@ import { linearAlgebra } from "./linear-algebra.ts";
 import { type KernelModule, openKernelModule, type StartHelpers, type WasmBackend } from "./module.ts";
 import { rowKernels } from "./row-kernels.ts";
 import { transportKernels } from "./transport.ts";
+import { winogradFits, winogradKernels } from "./winograd.ts";
 
 let current: KernelModule | undefined;
 
@@ -18,6 +19,7 @@ const implementations: Implementations = {
   ...transportKernels,
   ...decoderKernels,
   ...imageKernels,
+  ...winogradKernels,
 };
 
 /** What each kernel needs beyond what every tensor has; where it does not hold, its generic twin runs. */
@@ -27,6 +29,7 @@ const conditions: Record<string, (inputs: Record<string, tf.TensorInfo>, attribu
   FdivBiasedAttention: attentionFits,
   FdivBiasedAttentionGrad: attentionFits,
   FdivDecoderStep: decoderFits,
+  ...winogradFits,
 };
 
 /**

@@ -38,6 +38,10 @@ export const kernelIds = {
   columnsImage: 35,
   groupNorm: 36,
   groupNormGrad: 37,
+  winogradWeight: 38,
+  winogradConvolve: 39,
+  winogradSums: 40,
+  winogradWeightGrad: 41,
 } as const;
 
 export type KernelName = keyof typeof kernelIds;
@@ -53,4 +57,5 @@ export const blocking = {
   scatterSpan: 64,
   pairwiseRows: 16,
   drawBlock: 256,
+  patchBlock: 48,
 } as const;
