@@ -1,7 +1,8 @@
 import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { checkConfig, type DistillationEvaluation, distillRun, distillSchema, type Session } from "@fdiv/cli";
-import { meanInterval } from "@fdiv/metrics";
+import { type Figures, markdownTable, overSeeds } from "../figures.ts";
+import { paired } from "../findings.ts";
 import { sweep } from "../sweep.ts";
 
 /** One run of a sweep: where it goes, and its configuration but for that. */
@@ -16,8 +17,11 @@ export interface DistillSweepRun {
 export interface SweepRow {
   row: string;
   runs: number;
-  figures: Record<string, { value: number; low: number; high: number }>;
+  figures: Figures;
 }
+
+/** What a run's evaluation calls the generator's samples. */
+const student = "student, 1 step";
 
 /** A run's evaluation and the averages of its log's second half. */
 export interface SweepResult {
@@ -68,34 +72,61 @@ export async function distillSweep(
   return found;
 }
 
-/** Every row's figures over its runs; figures of the source of samples with a name, and of the log. */
-export function averages(
+/** The figures of each row's runs, in the runs' order: those of the source of samples with a name, and of the log. */
+function figuresByRow(
   results: ReadonlyMap<DistillSweepRun, SweepResult>,
-  source = "student, 1 step",
-): SweepRow[] {
+  source: string,
+): Map<string, Record<string, number>[]> {
   const rows = new Map<string, Record<string, number>[]>();
   for (const [{ row }, { evaluation, logged: log }] of results) {
     const measured = evaluation.rows.find(({ name }) => name === source);
     if (!measured) continue;
-    rows.set(row, [
-      ...(rows.get(row) ?? []),
-      { ...measured.figures, ...(source.startsWith("student") ? log : {}) },
-    ]);
+    const figures = { ...measured.figures, ...(source === student ? log : {}) };
+    rows.set(row, [...(rows.get(row) ?? []), figures]);
   }
-  return [...rows].map(([row, figures]) => ({
+  return rows;
+}
+
+/** Every row's figures over its runs. */
+export function averages(results: ReadonlyMap<DistillSweepRun, SweepResult>, source = student): SweepRow[] {
+  return [...figuresByRow(results, source)].map(([row, figures]) => ({
     row,
     runs: figures.length,
-    figures: Object.fromEntries(
-      Object.keys(figures[0]!)
-        .filter((name) => figures.every((one) => Number.isFinite(one[name])))
-        .map((name) => [name, meanInterval(figures.map((one) => one[name]!))]),
-    ),
+    figures: overSeeds(figures),
   }));
+}
+
+/** The first row's figures less those of each other row that has as many runs, run by run: seeds differ more than rows do, and have to come in the same order in each. */
+export function differencesFromFirst(
+  results: ReadonlyMap<DistillSweepRun, SweepResult>,
+  columns: readonly string[],
+): SweepRow[] {
+  const [first, ...others] = [...figuresByRow(results, student)];
+  if (!first) return [];
+  return others
+    .filter(([, figures]) => figures.length === first[1].length)
+    .map(([row, figures]) => {
+      const difference = (column: string) =>
+        paired(
+          first[1].map((one) => one[column]),
+          figures.map((one) => one[column]),
+        );
+      return {
+        row: `${first[0]} less ${row}`,
+        runs: figures.length,
+        figures: Object.fromEntries(
+          columns.flatMap((column) => {
+            const found = difference(column);
+            return found ? [[column, found]] : [];
+          }),
+        ),
+      };
+    });
 }
 
 const short = (x: number): string => Number(x.toPrecision(3)).toString();
 
-/** Rows as a Markdown table: means and half of each 95 % interval. */
+/** Rows as a Markdown table: means and half of each 95 % interval, to the digits that they have. */
 export function sweepTable(rows: readonly SweepRow[], columns: readonly string[]): string {
   const shown = (row: SweepRow, name: string): string => {
     const figure = row.figures[name];
@@ -105,11 +136,8 @@ export function sweepTable(rows: readonly SweepRow[], columns: readonly string[]
       ? `${short(figure.value)} ± ${Number(half.toPrecision(2))}`
       : short(figure.value);
   };
-  return [
-    `| | runs | ${columns.join(" | ")} |`,
-    `|${"---|".repeat(columns.length + 2)}`,
-    ...rows.map(
-      (row) => `| ${row.row} | ${row.runs} | ${columns.map((name) => shown(row, name)).join(" | ")} |`,
-    ),
-  ].join("\n");
+  return markdownTable(
+    ["", "runs", ...columns],
+    rows.map((row) => [row.row, String(row.runs), ...columns.map((name) => shown(row, name))]),
+  );
 }

@@ -3,7 +3,13 @@ import { writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { openSession } from "@fdiv/cli";
-import { averages, type DistillSweepRun, distillSweep, sweepTable } from "./distill-sweep.ts";
+import {
+  averages,
+  type DistillSweepRun,
+  differencesFromFirst,
+  distillSweep,
+  sweepTable,
+} from "./distill-sweep.ts";
 
 /** Image files in IDX. */
 export interface ImageFiles {
@@ -196,7 +202,11 @@ export async function images(options: ImagesOptions): Promise<string> {
       "weightVariance",
       "clampedRatios",
     ];
-    const text = `${sweepTable(rows, columns)}\n`;
+    const differences = differencesFromFirst(results, columns);
+    const parts = [sweepTable(rows, columns)];
+    if (seeds.length > 1 && differences.length > 0)
+      parts.push("Differences, seed by seed:", sweepTable(differences, columns));
+    const text = `${parts.join("\n\n")}\n`;
     await writeFile(join(output, `${name}.md`), text);
     return text;
   } finally {

@@ -11,7 +11,13 @@ import { startBackend } from "@fdiv/tensor-core/node";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
-import { averages, type DistillSweepRun, type SweepResult, sweepTable } from "./distill-sweep.ts";
+import {
+  averages,
+  type DistillSweepRun,
+  differencesFromFirst,
+  type SweepResult,
+  sweepTable,
+} from "./distill-sweep.ts";
 import { learnedRatio, relativeGradientDeviation, shiftedProblems } from "./gradient-variance.ts";
 
 const folder = fileURLToPath(new URL("../../recipes/f-distill/", import.meta.url));
@@ -176,24 +182,26 @@ describe("the recipes", () => {
   }, 240_000);
 });
 
-it("a sweep's table has means over runs with their intervals, and leaves out what is not finite", () => {
-  const run = (row: string, value: number): [DistillSweepRun, SweepResult] => [
-    { name: `${row}${value}`, row, config: {} },
-    {
-      evaluation: {
-        rows: [
-          {
-            name: "student, 1 step",
-            samples: 9,
-            figures: { recall: value, "class KL": Number.POSITIVE_INFINITY },
-          },
-        ],
-        calibration: [],
-        points: [],
-      },
-      logged: { weightVariance: 2 * value },
+/** A run whose one figure is a value, and what it logged twice that. */
+const run = (row: string, value: number): [DistillSweepRun, SweepResult] => [
+  { name: `${row}${value}`, row, config: {} },
+  {
+    evaluation: {
+      rows: [
+        {
+          name: "student, 1 step",
+          samples: 9,
+          figures: { recall: value, "class KL": Number.POSITIVE_INFINITY },
+        },
+      ],
+      calibration: [],
+      points: [],
     },
-  ];
+    logged: { weightVariance: 2 * value },
+  },
+];
+
+it("a sweep's table has means over runs with their intervals, and leaves out what is not finite", () => {
   const rows = averages(new Map([run("a", 1), run("a", 2), run("a", 3), run("b", 5)]));
   expect(rows.map(({ row, runs }) => [row, runs])).toEqual([
     ["a", 3],
@@ -205,6 +213,21 @@ it("a sweep's table has means over runs with their intervals, and leaves out wha
   const table = sweepTable(rows, ["recall", "weightVariance", "class KL"]);
   expect(table).toMatch(/\| a \| 3 \| 2 ± 2\.5 \| 4 ± 5 \| – \|/);
   expect(table).toMatch(/\| b \| 1 \| 5 \| 10 \| – \|/);
+});
+
+it("differences are taken run by run, so that what runs share goes out of them", () => {
+  const results = new Map([
+    ...[1, 20, 300].map((value) => run("a", value)),
+    ...[0, 19, 296].map((value) => run("b", value)),
+    run("c", 1),
+  ]);
+  const differences = differencesFromFirst(results, ["recall", "class KL"]);
+  // A row of fewer runs has nothing to be compared with.
+  expect(differences.map(({ row, runs }) => [row, runs])).toEqual([["a less b", 3]]);
+  const { recall, ...others } = differences[0]!.figures;
+  expect(recall!.value).toBeCloseTo(2, 12);
+  expect((recall!.high - recall!.low) / 2).toBeCloseTo(4.3027, 3);
+  expect(others).toEqual({});
 });
 
 describe("the gradient's deviation", () => {

@@ -5,6 +5,7 @@ import { openSession } from "@fdiv/cli";
 import { type Interval, meanInterval } from "@fdiv/metrics";
 import { adamW, valueAndGradients } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { shown } from "../figures.ts";
 import { modeLosses } from "./mode-losses.ts";
 import { examples, gaussianLogits, type ModeFigures, modeFigures, modeSetting } from "./mode-settings.ts";
 import { modesPage } from "./modes-page.ts";
@@ -152,9 +153,6 @@ export async function recoverModes({
   await writeFile(join(output, "modes.html"), modesPage(result));
   return result;
 }
-
-const shown = ({ value, low, high }: Interval): string =>
-  `${value.toFixed(3)} ± ${((high - low) / 2).toFixed(3)}`;
 
 /** Markdown tables of the fits and of the signal. */
 export function modesTable({ rows, signals }: ModesResult): string {
