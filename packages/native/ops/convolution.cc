@@ -1,7 +1,6 @@
 // Convolution of images [batch, height, width, channels] and both its gradients. Nothing is unrolled into columns: a band of an image is copied once
 // with its zeros around it, and a tile of neighbouring pixels reads it where it lies.
 #include <algorithm>
-#include <array>
 #include <cstring>
 #include <memory>
 

@@ -35,9 +35,10 @@ struct Patches {
       : window(w), outHeight(w.outHeight), outWidth(w.outWidth), wide((w.outWidth + 1) / 2), high((w.outHeight + 1) / 2) {
     window.outWidth = 2 * wide;
     window.outHeight = 2 * high;
-    const int64_t most = std::clamp<int64_t>(patchNumbers / (places * whole(w.channels) + places * whole(outputs)), fewestPatches, mostPatches);
+    const int64_t fit = patchNumbers / (places * (whole(w.channels) + whole(outputs)));
+    const int64_t most = std::clamp(fit, fewestPatches, mostPatches);
     rows = evenly(high, std::clamp<int64_t>(most / wide, 1, high));
-    images = rows < high ? 1 : std::clamp<int64_t>(most / (wide * high), 1, w.batch);
+    images = rows < high ? 1 : std::max<int64_t>(1, std::min(most / (wide * high), w.batch));
   }
   int64_t bands() const { return (high + rows - 1) / rows; }
   /** Most patches of a task. */
@@ -46,7 +47,7 @@ struct Patches {
   int64_t plane(int64_t width) const { return count() * width + widest; }
 };
 
-/** Some of a task's patches lie in images [image, image + images), from a row of patches on. */
+/** A task's patches: rows [row, row + rows) of those of images [image, image + images). */
 struct Share {
   int64_t image, images, row, rows;
 };
