@@ -46,8 +46,11 @@ async function run() {
     "rounding integers",
   );
   if (operations) {
-    const squares = (x) => tf.backend().executeMultipleOutputs("FdivSquaredNorm", [], [x], 1)[0];
-    check(squares(tf.tensor1d([3, 4])).dataSync()[0] === 25, "an operation of fdiv's own");
+    const backend = tf.backend();
+    const two = { name: "N", type: backend.binding.TF_ATTR_INT, value: 2 };
+    const inputs = [tf.tensor1d([3, 4]), tf.tensor1d([6])];
+    const [squares] = backend.executeMultipleOutputs("FdivSquaredNorms", [two], inputs, 1);
+    check(squares.dataSync().join() === "25,36", "an operation of fdiv's own");
   }
   const gpu = tf.backend().isUsingGpuDevice === true;
   process.stdout.write(

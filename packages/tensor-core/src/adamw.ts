@@ -34,6 +34,22 @@ export const adamWKernel = defineKernel<Inputs, Attributes>({
   },
 });
 
+/** FdivAdamWAll: a step of parameters p0, p1, … with gradients g0, …, moments m0, …, v0, …, and a decay each; in place; no output. */
+export const adamWAllKernel = defineKernel<
+  Record<string, tf.Tensor>,
+  Omit<Attributes, "weightDecay"> & { weightDecays: readonly number[] }
+>({
+  name: "FdivAdamWAll",
+  generic: (inputs, { weightDecays, ...attributes }) => {
+    weightDecays.forEach((weightDecay, i) => {
+      const [parameter, gradient, m, v] = ["p", "g", "m", "v"].map((kind) => inputs[`${kind}${i}`]!);
+      const one = { parameter: parameter!, gradient: gradient!, m: m!, v: v! };
+      adamWKernel(one, { ...attributes, weightDecay });
+    });
+    return [];
+  },
+});
+
 export interface AdamWOptions {
   /** Default .001; a step may override it. */
   learningRate?: number;
@@ -111,28 +127,23 @@ export function adamW(options: AdamWOptions = {}): Optimizer {
           `adamW: learningRate ${learningRate} and gradientScale ${gradientScale} must be finite.`,
         );
       }
-      iteration++;
+      const inputs: Record<string, tf.Tensor> = {};
+      const weightDecays: number[] = [];
       for (const [name, gradient] of gradients) {
         const parameter = parameters.get(name);
         if (!parameter) throw new Error(`adamW: there is a gradient for ${name}, but no such parameter.`);
         checkShape("adamW", `the gradient of ${name}`, gradient, parameter.shape, "the parameter's shape");
-        const inputs = {
-          parameter,
-          gradient,
-          m: moment(`m.${name}`, parameter),
-          v: moment(`v.${name}`, parameter),
-        };
-        adamWKernel(inputs, {
-          learningRate,
-          beta1,
-          beta2,
-          epsilon,
-          weightDecay: decays(name, parameter.shape) ? weightDecay : 0,
-          correction1: 1 - beta1 ** iteration,
-          correction2: 1 - beta2 ** iteration,
-          gradientScale,
-        });
+        const i = weightDecays.push(decays(name, parameter.shape) ? weightDecay : 0) - 1;
+        inputs[`p${i}`] = parameter;
+        inputs[`g${i}`] = gradient;
+        inputs[`m${i}`] = moment(`m.${name}`, parameter);
+        inputs[`v${i}`] = moment(`v.${name}`, parameter);
       }
+      iteration++;
+      if (weightDecays.length === 0) return;
+      const corrections = { correction1: 1 - beta1 ** iteration, correction2: 1 - beta2 ** iteration };
+      const settings = { learningRate, beta1, beta2, epsilon, ...corrections, gradientScale };
+      adamWAllKernel(inputs, { ...settings, weightDecays });
     },
     get iterations() {
       return iteration;

@@ -8,6 +8,13 @@ export const squaredNormKernel = defineKernel<{ x: tf.Tensor }, object>({
   generic: ({ x }) => (x.size === 0 ? tf.scalar(0) : tf.sum(tf.square(x))),
 });
 
+/** FdivSquaredNorms: those of any number of tensors, in the order of their names x0, x1, …; [count]. */
+export const squaredNormsKernel = defineKernel<Record<string, tf.Tensor>, object>({
+  name: "FdivSquaredNorms",
+  generic: (inputs) =>
+    tf.stack(Object.keys(inputs).map((_, i) => squaredNormKernel({ x: inputs[`x${i}`]! }, {})[0]!)),
+});
+
 export interface Clipping {
   /** √Σ‖gᵢ‖² before clipping; NaN or infinite when a gradient is. */
   norm: number;
@@ -19,9 +26,8 @@ export interface Clipping {
 function squaredNorms(gradients: ReadonlyMap<string, tf.Tensor>, max: number): tf.Tensor {
   if (!(max > 0)) throw new Error(`clipByGlobalNorm: max is ${max}, expected a positive norm.`);
   if (gradients.size === 0) return tf.zeros([1]);
-  return tf.tidy(() =>
-    tf.stack([...gradients.values()].map((gradient) => squaredNormKernel({ x: gradient }, {})[0]!)),
-  );
+  const named = [...gradients.values()].map((gradient, i) => [`x${i}`, gradient] as const);
+  return squaredNormsKernel(Object.fromEntries(named), {})[0]!;
 }
 
 function clipping(squares: Iterable<number>, max: number): Clipping {

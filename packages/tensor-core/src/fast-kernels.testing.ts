@@ -1,10 +1,10 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { expect, it } from "vitest";
 import { activationGradKernel, activationKernel } from "./activation.ts";
-import { adamWKernel } from "./adamw.ts";
+import { adamWAllKernel, adamWKernel } from "./adamw.ts";
 import { attentionKernelsAgree } from "./attention-kernels.testing.ts";
 import { cacheWriteKernel } from "./cache-write.ts";
-import { squaredNormKernel } from "./clip.ts";
+import { squaredNormKernel, squaredNormsKernel } from "./clip.ts";
 import { crossEntropyGradKernel, crossEntropyKernel } from "./cross-entropy.ts";
 import { decodingKernelsAgree } from "./decoding-kernels.testing.ts";
 import { embeddingKernel, scatterAddKernel } from "./embedding.ts";
@@ -256,6 +256,42 @@ export function fastKernelsAgree(): void {
       );
       agree(() => squaredNormKernel({ x: g }, {}), 1e-5);
     }
+  });
+
+  it("steps and measures many parameters at once", () => {
+    const sizes = [3, 16_384, 1, 0, 50_000, 7, 16_380, 5];
+    const drawn = sizes.map(
+      (size) => [normal(size), normal(size), normal(size), tf.abs(normal(size))] as const,
+    );
+    const attributes = {
+      learningRate: 0.01,
+      beta1: 0.9,
+      beta2: 0.99,
+      epsilon: 1e-8,
+      weightDecays: sizes.map((_, i) => (i % 3) / 10),
+      correction1: 0.4,
+      correction2: 0.3,
+      gradientScale: 0.5,
+    };
+    agree(
+      () => {
+        const inputs: Record<string, tf.Tensor> = {};
+        const changed = drawn.flatMap(([p, g, m, v], i) => {
+          const variables = [p, m, v].map((x) => tf.variable(tf.add(x, 0)));
+          inputs[`g${i}`] = g;
+          ["p", "m", "v"].forEach((kind, k) => {
+            inputs[`${kind}${i}`] = variables[k]!;
+          });
+          return variables;
+        });
+        adamWAllKernel(inputs, attributes);
+        return changed;
+      },
+      2e-6,
+      1,
+    );
+    const gradients = Object.fromEntries(drawn.map(([, g], i) => [`x${i}`, g]));
+    agree(() => squaredNormsKernel(gradients, {}), 1e-5);
   });
 
   it("starts thousands of short operations, whose tasks never run into each other", () => {

@@ -4,7 +4,7 @@ import { type NativeOperations, operationsOf, type TensorflowBackend } from "./b
 import { implementations } from "./kernels.ts";
 
 /** The version of the operations that these kernels call. */
-export const operationsVersion = 13;
+export const operationsVersion = 14;
 
 /**
  * Gives TensorFlow.js' Node backend the fused kernels, by way of operations that `@fdiv/native` has registered with TensorFlow.

@@ -159,7 +159,6 @@ const direct: Record<
   FdivActivationGrad: { inputs: ["dy", "x"], outputs: 1, attributes: ({ activation }) => kindOf(activation) },
   FdivSwiglu: { inputs: ["gate", "up"], outputs: 1 },
   FdivSwigluGrad: { inputs: ["dy", "gate", "up"], outputs: 2 },
-  FdivSquaredNorm: { inputs: ["x"], outputs: 1 },
   FdivDrawTokens: {
     inputs: ["logits", "uniforms"],
     outputs: 1,
@@ -197,6 +196,35 @@ const conv2dInputGrad: Implementation = (ops, { dy, weight }, attributes) => {
   });
 };
 
+/** The inputs called by a letter and 0, 1, …, in that order. */
+function listed(inputs: Record<string, tf.TensorInfo>, letter: string): tf.TensorInfo[] {
+  const found: tf.TensorInfo[] = [];
+  for (let next = inputs[`${letter}0`]; next; next = inputs[`${letter}${found.length}`]) found.push(next);
+  return found;
+}
+
+const squaredNorms = (ops: Operations, tensors: tf.TensorInfo[]): tf.Tensor =>
+  ops.run("FdivSquaredNorms", tensors, 1, { N: { int: tensors.length } })[0]!;
+
+/** A step of all parameters, which come first, then their gradients, then both moments. */
+// biome-ignore lint/suspicious/noExplicitAny: as above.
+function adamW(ops: Operations, tensors: tf.TensorInfo[], attributes: any): tf.Tensor[] {
+  const { learningRate, beta1, beta2, epsilon, weightDecays, correction1, correction2, gradientScale } =
+    attributes as { weightDecays: number[] } & Record<string, number>;
+  const settings = tf.tensor1d([
+    learningRate! / correction1!,
+    beta1!,
+    beta2!,
+    epsilon!,
+    1 / Math.sqrt(correction2!),
+    gradientScale!,
+    ...weightDecays.map((weightDecay) => 1 - learningRate! * weightDecay),
+  ]);
+  ops.run("FdivAdamW", [...tensors, settings], 0, { N: { int: weightDecays.length } });
+  settings.dispose();
+  return [];
+}
+
 /** The kernels that are made of more than one operation, or that have other names. */
 const composed: Record<string, Implementation> = {
   FdivMatMul: (ops, { a, b }, { transposeA, transposeB }) => [ops.product(a!, b!, transposeA, transposeB)],
@@ -226,21 +254,16 @@ const composed: Record<string, Implementation> = {
       width: { int: width },
     });
   },
-  FdivAdamW(ops, { parameter, gradient, m, v }, attributes) {
-    const { learningRate, beta1, beta2, epsilon, weightDecay, correction1, correction2, gradientScale } =
-      attributes;
-    const settings = tf.tensor1d([
-      learningRate / correction1,
-      beta1,
-      beta2,
-      epsilon,
-      1 - learningRate * weightDecay,
-      1 / Math.sqrt(correction2),
-      gradientScale,
-    ]);
-    ops.run("FdivAdamW", [parameter!, gradient!, m!, v!, settings], 0);
-    return [];
-  },
+  FdivSquaredNorm: (ops, { x }) => [tf.reshape(squaredNorms(ops, [x!]), [])],
+  FdivSquaredNorms: (ops, inputs) => [squaredNorms(ops, listed(inputs, "x"))],
+  FdivAdamW: (ops, { parameter, gradient, m, v }, { weightDecay, ...attributes }) =>
+    adamW(ops, [parameter!, gradient!, m!, v!], { ...attributes, weightDecays: [weightDecay] }),
+  FdivAdamWAll: (ops, inputs, attributes) =>
+    adamW(
+      ops,
+      ["p", "g", "m", "v"].flatMap((kind) => listed(inputs, kind)),
+      attributes,
+    ),
 };
 
 /** Every kernel that has an implementation on TensorFlow. */
