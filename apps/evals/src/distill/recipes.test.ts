@@ -11,6 +11,7 @@ import { startBackend } from "@fdiv/tensor-core/node";
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { parse } from "yaml";
+import { closedForms } from "./closed-forms.ts";
 import {
   averages,
   type DistillSweepRun,
@@ -228,6 +229,16 @@ it("differences are taken run by run, so that what runs share goes out of them",
   expect(recall!.value).toBeCloseTo(2, 12);
   expect((recall!.high - recall!.low) / 2).toBeCloseTo(4.3027, 3);
   expect(others).toEqual({});
+});
+
+it("what is known in closed form is found, on a generator's parameters too", () => {
+  const forms = closedForms();
+  expect(forms.filter(({ name }) => /∂D\/∂deviation/.test(name))).toHaveLength(12);
+  for (const { name, exact, found } of forms) {
+    // Numbers that are known to so many digits alone, and weights whose tails reach beyond the nodes' float32.
+    const tolerance = /three digits|four digits/.test(name) ? 2e-3 : /Var.* = 2$/.test(name) ? 1e-3 : 1e-4;
+    expect(Math.abs(found - exact), name).toBeLessThan(tolerance * Math.max(Math.abs(exact), 0.1));
+  }
 });
 
 describe("the gradient's deviation", () => {
