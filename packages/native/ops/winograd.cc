@@ -24,6 +24,8 @@ thread_local std::vector<float> bandBuffer, patchBuffer, outputBuffer;
 
 constexpr int64_t whole(int64_t n) { return (n + widest - 1) / widest * widest; }
 
+int64_t patchesOf(const Window& w) { return w.batch * ((w.outHeight + 1) / 2) * ((w.outWidth + 1) / 2); }
+
 /** How images are cut into patches of 2 × 2 outputs, and patches into tasks: some images, or rows of patches of one. */
 struct Patches {
   Window window;
@@ -91,6 +93,25 @@ const float* transformedPatches(const Patches& p, const Share& share, const floa
   return to;
 }
 
+/** G g Gᵀ of a vector of outputs: from their nine taps, a panel apart, to 16 planes. */
+inline void transformTaps(const float* taps, float* to, int64_t plane) {
+  Vector half[4][3];
+  for (int x = 0; x < 3; x++) {
+    const Vector a = load<widest>(taps + x * panel), b = load<widest>(taps + (3 + x) * panel), c = load<widest>(taps + (6 + x) * panel);
+    half[0][x] = a;
+    half[1][x] = 0.5f * (a + b + c);
+    half[2][x] = 0.5f * (a - b + c);
+    half[3][x] = c;
+  }
+  for (int y = 0; y < 4; y++) {
+    const Vector* g = half[y];
+    store<widest>(to + 4 * y * plane, g[0]);
+    store<widest>(to + (4 * y + 1) * plane, 0.5f * (g[0] + g[1] + g[2]));
+    store<widest>(to + (4 * y + 2) * plane, 0.5f * (g[0] - g[1] + g[2]));
+    store<widest>(to + (4 * y + 3) * plane, g[2]);
+  }
+}
+
 /** G g Gᵀ of a weight: [places, panels, channels, panel], columns filled up with zeros. */
 struct TransformedWeight {
   std::unique_ptr<float[]> numbers;
@@ -106,27 +127,10 @@ struct TransformedWeight {
     forEachSpan(panels * channels, 16, [&](int64_t from, int64_t last) {
       for (int64_t r = from; r < last; r++) {
         const int64_t first = r / channels * panel, c = r % channels;
-        float* to = numbers.get() + r * panel;
-        for (int64_t j = 0; j < panel; j++) {
-          float g[9] = {}, half[4][3];
-          if (first + j < outputs)
-            for (int tap = 0; tap < 9; tap++) g[tap] = weight[order.at(tap, c, first + j)];
-          for (int x = 0; x < 3; x++) {
-            const float sum = g[x] + g[6 + x];
-            half[0][x] = g[x];
-            half[1][x] = 0.5f * (sum + g[3 + x]);
-            half[2][x] = 0.5f * (sum - g[3 + x]);
-            half[3][x] = g[6 + x];
-          }
-          for (int y = 0; y < 4; y++) {
-            const float sum = half[y][0] + half[y][2];
-            float* row = to + 4 * y * plane + j;
-            row[0] = half[y][0];
-            row[plane] = 0.5f * (sum + half[y][1]);
-            row[2 * plane] = 0.5f * (sum - half[y][1]);
-            row[3 * plane] = half[y][2];
-          }
-        }
+        float taps[9][panel] = {};
+        for (int64_t j = 0; j < std::min(panel, outputs - first); j++)
+          for (int tap = 0; tap < 9; tap++) taps[tap][j] = weight[order.at(tap, c, first + j)];
+        for (int64_t j = 0; j < panel; j += widest) transformTaps(taps[0] + j, numbers.get() + r * panel + j, plane);
       }
     });
   }
@@ -218,8 +222,7 @@ constexpr int64_t partPatches = 64;
 
 int64_t gradientParts(const Window& w, int64_t outputs) {
   const int64_t size = places * w.channels * whole(outputs);
-  const int64_t patches = w.batch * ((w.outHeight + 1) / 2) * ((w.outWidth + 1) / 2);
-  return std::min({partialNumbers / size, patches / partPatches, mostParts, w.batch});
+  return std::min({partialNumbers / size, patchesOf(w) / partPatches, mostParts, w.batch});
 }
 
 /** Gᵀ s G of the parts' sums, added in their order, to dweight's 9 taps. */
