@@ -105,49 +105,76 @@ function transformPatch(pixels: usize, at: usize, to: usize, plane: usize, lane0
   putRow(h30, h31, h32, f32x4.sub(b, d), to + 12 * plane, plane, lane0, lane1, lane2, lane3);
 }
 
-/** weight, U, C, outputs, numbers from one channel to the next, from one output to the next, whether taps are turned round; a task is eight outputs: U = G g Gᵀ, [places, panels, C, 8]. */
+/** A tap of four outputs `step` bytes apart, of which `count` are there. */
+// @ts-ignore: decorator
+@inline
+function tapOf(from: usize, step: usize, count: i32): v128 {
+  let taps = v128.load32_zero(from);
+  if (count > 1) taps = v128.load32_lane(from + step, taps, 1);
+  if (count > 2) taps = v128.load32_lane(from + 2 * step, taps, 2);
+  if (count > 3) taps = v128.load32_lane(from + 3 * step, taps, 3);
+  return taps;
+}
+
+/** A row of G g Gᵀ from a row of G g: g0, (g0 + g1 + g2)/2, (g0 − g1 + g2)/2, g2. */
+// @ts-ignore: decorator
+@inline
+function putTaps(g0: v128, g1: v128, g2: v128, to: usize, plane: usize): void {
+  const half = f32x4.splat(0.5);
+  const sum = f32x4.add(g0, g2);
+  v128.store(to, g0);
+  v128.store(to + plane, f32x4.mul(half, f32x4.add(sum, g1)));
+  v128.store(to + 2 * plane, f32x4.mul(half, f32x4.sub(sum, g1)));
+  v128.store(to + 3 * plane, g2);
+}
+
+/**
+ * weight, U, C, outputs, numbers from one channel to the next, from one output to the next, whether taps are turned round; a task is eight
+ * outputs: U = G g Gᵀ, [places, panels, C, 8], filled up with zeros.
+ */
 export function winogradWeight(args: usize, task: i32): void {
   const weight = <usize>slot(args, 0);
   const channels = slot(args, 2);
   const outputs = slot(args, 3);
-  const channelStep = slot(args, 4);
-  const outputStep = slot(args, 5);
+  const channelBytes = <usize>slot(args, 4) << 2;
+  const outputBytes = <usize>slot(args, 5) << 2;
   const turned = slot(args, 6) != 0;
   const plane = <usize>(rounded(outputs, 8) * channels) << 2;
+  const half = f32x4.splat(0.5);
+  // From one tap to the next, and to the one below.
+  const next: isize = turned ? -4 : 4;
   for (let c = 0; c < channels; c++)
-    for (let j = 0; j < 8; j++) {
-      let to = <usize>slot(args, 1) + (<usize>((task * channels + c) * 8 + j) << 2);
-      const isThere = task * 8 + j < outputs;
-      const from = weight + (<usize>(c * channelStep + (task * 8 + j) * outputStep) << 2);
-      // Rows of G g: g0, (g0 + g1 + g2)/2, (g0 − g1 + g2)/2, g2; and the same of its columns.
-      for (let y = 0; y < 4; y++, to += 4 * plane) {
-        let h0: f32 = 0;
-        let h1: f32 = 0;
-        let h2: f32 = 0;
-        if (isThere) {
-          h0 = tapRow(from, 0, y, turned);
-          h1 = tapRow(from, 1, y, turned);
-          h2 = tapRow(from, 2, y, turned);
-        }
-        store<f32>(to, h0);
-        store<f32>(to + plane, 0.5 * (h0 + h1 + h2));
-        store<f32>(to + 2 * plane, 0.5 * (h0 - h1 + h2));
-        store<f32>(to + 3 * plane, h2);
+    for (let j = 0; j < 8; j += 4) {
+      const to = <usize>slot(args, 1) + (<usize>((task * channels + c) * 8 + j) << 2);
+      const count = outputs - task * 8 - j;
+      if (count <= 0) {
+        for (let place: usize = 0; place < places; place++) v128.store(to + place * plane, f32x4.splat(0));
+        continue;
       }
+      const from = weight + <usize>c * channelBytes + <usize>(task * 8 + j) * outputBytes + (turned ? 32 : 0);
+      const g00 = tapOf(from, outputBytes, count);
+      const g01 = tapOf(from + next, outputBytes, count);
+      const g02 = tapOf(from + 2 * next, outputBytes, count);
+      const g10 = tapOf(from + 3 * next, outputBytes, count);
+      const g11 = tapOf(from + 4 * next, outputBytes, count);
+      const g12 = tapOf(from + 5 * next, outputBytes, count);
+      const g20 = tapOf(from + 6 * next, outputBytes, count);
+      const g21 = tapOf(from + 7 * next, outputBytes, count);
+      const g22 = tapOf(from + 8 * next, outputBytes, count);
+      const s0 = f32x4.add(g00, g20);
+      const s1 = f32x4.add(g01, g21);
+      const s2 = f32x4.add(g02, g22);
+      putTaps(g00, g01, g02, to, plane);
+      putTaps(
+        f32x4.mul(half, f32x4.add(s0, g10)), f32x4.mul(half, f32x4.add(s1, g11)), f32x4.mul(half, f32x4.add(s2, g12)),
+        to + 4 * plane, plane,
+      );
+      putTaps(
+        f32x4.mul(half, f32x4.sub(s0, g10)), f32x4.mul(half, f32x4.sub(s1, g11)), f32x4.mul(half, f32x4.sub(s2, g12)),
+        to + 8 * plane, plane,
+      );
+      putTaps(g20, g21, g22, to + 12 * plane, plane);
     }
-}
-
-/** Element (y, x) of G g. */
-// @ts-ignore: decorator
-@inline
-function tapRow(from: usize, x: usize, y: i32, turned: bool): f32 {
-  const first = turned ? from + ((8 - x) << 2) : from + (x << 2);
-  const g0 = load<f32>(first);
-  const g1 = turned ? load<f32>(first - 12) : load<f32>(first, 12);
-  const g2 = turned ? load<f32>(first - 24) : load<f32>(first, 24);
-  if (y == 0) return g0;
-  if (y == 3) return g2;
-  return 0.5 * (y == 1 ? g0 + g1 + g2 : g0 - g1 + g2);
 }
 
 /** Aᵀ m A of four outputs, and the bias, to the pixels of a patch that are there. */
