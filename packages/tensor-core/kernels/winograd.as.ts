@@ -7,7 +7,7 @@ import { tile } from "./tile.as";
 // matrix product of its own. The weight's gradient is Gᵀ[Σ (Bᵀ d B) ⊙ (A dY Aᵀ)]G. Channels and outputs are multiples of four.
 
 /** Patches that are worked on together, a multiple of a tile's six rows. */
-export const patchBlock = 48;
+export const patchBlock = 24;
 const places: usize = 16;
 
 // Arguments of the patches, alike in all kernels over them.

@@ -57,5 +57,5 @@ export const blocking = {
   scatterSpan: 64,
   pairwiseRows: 16,
   drawBlock: 256,
-  patchBlock: 48,
+  patchBlock: 24,
 } as const;
