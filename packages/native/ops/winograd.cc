@@ -33,12 +33,11 @@ struct Patches {
   int64_t wide, high;
   int64_t rows, images;
 
-  Patches(const Window& w, int64_t outputs)
+  /** @param most patches that a task should have */
+  Patches(const Window& w, int64_t most)
       : window(w), outHeight(w.outHeight), outWidth(w.outWidth), wide((w.outWidth + 1) / 2), high((w.outHeight + 1) / 2) {
     window.outWidth = 2 * wide;
     window.outHeight = 2 * high;
-    const int64_t fit = patchNumbers / (places * (whole(w.channels) + whole(outputs)));
-    const int64_t most = std::clamp(fit, fewestPatches, mostPatches);
     rows = evenly(high, std::clamp<int64_t>(most / wide, 1, high));
     images = rows < high ? 1 : std::max<int64_t>(1, std::min(most / (wide * high), w.batch));
   }
@@ -48,6 +47,11 @@ struct Patches {
   /** From one plane to the next: a few numbers more than needed, as planes a power of two apart share their places in a cache. */
   int64_t plane(int64_t width) const { return count() * width + widest; }
 };
+
+/** As many patches as the second cache holds before and after their products. */
+int64_t cachedPatches(const Window& w, int64_t outputs) {
+  return std::clamp(patchNumbers / (places * (whole(w.channels) + whole(outputs))), fewestPatches, mostPatches);
+}
 
 /** A task's patches: rows [row, row + rows) of those of images [image, image + images). */
 struct Share {
@@ -220,9 +224,17 @@ constexpr int64_t partialNumbers = 16 << 20;
 constexpr int64_t fewestParts = 8, mostParts = 32;
 constexpr int64_t partPatches = 64;
 
+/** Patches that are summed at once: more where their sums are too many for the cache, so that going through those is little beside reading the patches. */
+int64_t summedPatches(const Window& w, int64_t outputs) {
+  const int64_t cached = cachedPatches(w, outputs);
+  if (places * w.channels * outputs < 2 * patchNumbers) return cached;
+  return std::max(cached, std::min<int64_t>(256, 2 * w.channels * outputs / (w.channels + outputs)));
+}
+
 int64_t gradientParts(const Window& w, int64_t outputs) {
-  const int64_t size = places * w.channels * whole(outputs);
-  return std::min({partialNumbers / size, patchesOf(w) / partPatches, mostParts, w.batch});
+  const int64_t size = places * w.channels * whole(outputs), patches = patchesOf(w);
+  const int64_t wanted = std::max(fewestParts, patches / std::max(partPatches, summedPatches(w, outputs)));
+  return std::min({partialNumbers / size, patches / partPatches, wanted, mostParts, w.batch});
 }
 
 /** Gᵀ s G of the parts' sums, added in their order, to dweight's 9 taps. */
@@ -261,7 +273,7 @@ bool suitsWinograd(const Window& w, int64_t outputs) {
 void winogradConvolve(const Window& w, const float* x, const float* weight, const WeightOrder& order, int64_t outputs,
                       const float* bias, float* y) {
   const TransformedWeight transformed(weight, order, w.channels, outputs);
-  const Patches p(w, outputs);
+  const Patches p(w, cachedPatches(w, outputs));
   const int64_t width = whole(outputs), in = whole(w.channels), bands = p.bands();
   std::vector<float> shift(static_cast<size_t>(width));
   if (bias) std::copy_n(bias, outputs, shift.begin());
@@ -289,7 +301,7 @@ bool suitsWinogradGradient(const Window& w, int64_t outputs) {
 }
 
 void winogradWeightGradient(const Window& w, const float* x, const float* dy, int64_t outputs, float* dweight) {
-  const Patches p(w, outputs);
+  const Patches p(w, summedPatches(w, outputs));
   const int64_t in = whole(w.channels), width = whole(outputs), size = places * w.channels * width;
   const int64_t wanted = gradientParts(w, outputs), each = (w.batch + wanted - 1) / wanted, parts = (w.batch + each - 1) / each;
   const std::unique_ptr<float[]> partial(new float[static_cast<size_t>(parts * size)]());
