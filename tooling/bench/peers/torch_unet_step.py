@@ -107,4 +107,4 @@ def work():
     optimizer.step()
 
 
-S.tell(S.time_each(work, 1, 5))
+S.tell(S.time_each(work, 3, 10))

@@ -7,7 +7,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { option, tell, text } from "./setting.ts";
 
 await startBackend({ backend: text("backend", "wasm"), threads: option("threads", 2) });
-const [batch, size, steps, warmUp] = [option("batch", 64), 28, option("steps", 5), 1];
+const [batch, size, steps, warmUp] = [option("batch", 64), 28, option("steps", 10), 3];
 const denoiser = createUnetDenoiser({ blockChannels: [32, 64, 64], attentionLevels: 1, sampleSize: size });
 const training = trainDenoiser({
   denoiser,

@@ -58,7 +58,7 @@ function step(): void {
 }
 
 try {
-  const seconds = await timeEach(step, backend === "cpu" ? 0 : 1, option("steps", 5));
+  const seconds = await timeEach(step, backend === "cpu" ? 0 : 3, option("steps", 10));
   if (!losses.every(Number.isFinite)) throw new Error(`the loss is not finite: ${losses.join(", ")}`);
   tell(
     seconds.map((each) => (each * 64) / batch),
