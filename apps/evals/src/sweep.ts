@@ -35,7 +35,9 @@ export async function sweep<R>(name: string, runs: readonly SweepRun[], session:
   // What each run says of itself would drown what the sweep says.
   const quiet: Session = { ...session, say: () => undefined, progress: () => ({}) };
   const started = performance.now();
-  for (const [i, { directory, begun = "metrics.jsonl", make }] of open.entries()) {
+  for (const [i, { directory, result, begun = "metrics.jsonl", make }] of open.entries()) {
+    // Another sweep over the same runs may have made it meanwhile.
+    if (existsSync(join(directory, result))) continue;
     await mkdir(directory, { recursive: true });
     const before = performance.now();
     await make(quiet, existsSync(join(directory, begun)));
