@@ -110,7 +110,7 @@ constexpr int64_t partPixels = 2048;
 /** dweight [outputs, channels, taps]: partial sums [tap, channel, output] of parts of the batch, added in their order. */
 void weightGradient(const Window& g, const float* x, const float* dy, int64_t outputs, float* dweight) {
   if (suitsWinogradGradient(g, outputs)) return winogradWeightGradient(g, x, dy, outputs, dweight);
-  const int64_t whole = (outputs + widest - 1) / widest * widest, size = g.taps() * g.channels * whole;
+  const int64_t whole = wholeVectors(outputs), size = g.taps() * g.channels * whole;
   const int64_t pixels = g.batch * g.outHeight * g.outWidth;
   const int64_t wanted = std::clamp<int64_t>(std::min(partialNumbers / size, pixels / partPixels), 1, mostParts);
   const int64_t each = (g.batch + wanted - 1) / wanted, parts = (g.batch + each - 1) / each;

@@ -49,7 +49,7 @@ void activateSpan(const float* __restrict x, float* __restrict y, int64_t count)
 }
 
 template <int kind>
-void slopeSpan(const float* dy, const float* __restrict x, float* dx, int64_t count) {
+void slopeSpan(const float* __restrict dy, const float* __restrict x, float* __restrict dx, int64_t count) {
 #pragma omp simd
   for (int64_t i = 0; i < count; i++) dx[i] = dy[i] * slope<kind>(x[i]);
 }

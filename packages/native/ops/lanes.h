@@ -12,6 +12,9 @@ constexpr int widest = 8;
 #else
 constexpr int widest = 4;
 #endif
+/** So many numbers filled up to whole vectors. */
+constexpr int64_t wholeVectors(int64_t n) { return (n + widest - 1) / widest * widest; }
+
 template <int lanes>
 struct VectorOf;
 template <>

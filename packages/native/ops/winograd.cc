@@ -22,8 +22,6 @@ constexpr int64_t patchNumbers = 128 * 1024;
 
 thread_local std::vector<float> bandBuffer, patchBuffer, outputBuffer;
 
-constexpr int64_t whole(int64_t n) { return (n + widest - 1) / widest * widest; }
-
 int64_t patchesOf(const Window& w) { return w.batch * ((w.outHeight + 1) / 2) * ((w.outWidth + 1) / 2); }
 
 /** How images are cut into patches of 2 × 2 outputs, and patches into tasks: some images, or rows of patches of one. */
@@ -50,7 +48,7 @@ struct Patches {
 
 /** As many patches as the second cache holds before and after their products. */
 int64_t cachedPatches(const Window& w, int64_t outputs) {
-  return std::clamp(patchNumbers / (places * (whole(w.channels) + whole(outputs))), fewestPatches, mostPatches);
+  return std::clamp(patchNumbers / (places * (wholeVectors(w.channels) + wholeVectors(outputs))), fewestPatches, mostPatches);
 }
 
 /** A task's patches: rows [row, row + rows) of those of images [image, image + images). */
@@ -78,10 +76,10 @@ inline void transformPatch(const float* from, int64_t pixel, int64_t line, float
   }
 }
 
-/** The task's patches of x, transformed: [places, patches, whole(channels)]. */
+/** The task's patches of x, transformed: [places, patches, wholeVectors(channels)]. */
 const float* transformedPatches(const Patches& p, const Share& share, const float* x) {
   const Window& w = p.window;
-  const int64_t width = whole(w.channels), plane = p.plane(width);
+  const int64_t width = wholeVectors(w.channels), plane = p.plane(width);
   const int64_t line = w.bandWidth() * w.channels;
   // Vectors may reach beyond a band's last channel.
   float* band = room(bandBuffer, w.bandHeight(2 * share.rows) * line + widest);
@@ -202,9 +200,9 @@ inline void transformSlope(const float* from, int64_t pixel, int64_t line, int64
   }
 }
 
-/** The task's patches of dy, transformed: [places, patches, whole(outputs)]. */
+/** The task's patches of dy, transformed: [places, patches, wholeVectors(outputs)]. */
 const float* transformedSlopes(const Patches& p, const Share& share, const float* dy, int64_t outputs) {
-  const int64_t width = whole(outputs), plane = p.plane(width), line = p.outWidth * outputs;
+  const int64_t width = wholeVectors(outputs), plane = p.plane(width), line = p.outWidth * outputs;
   float* to = room(outputBuffer, places * plane);
   float* out = to;
   for (int64_t i = 0; i < share.images; i++)
@@ -232,14 +230,14 @@ int64_t summedPatches(const Window& w, int64_t outputs) {
 }
 
 int64_t gradientParts(const Window& w, int64_t outputs) {
-  const int64_t size = places * w.channels * whole(outputs), patches = patchesOf(w);
+  const int64_t size = places * w.channels * wholeVectors(outputs), patches = patchesOf(w);
   const int64_t wanted = std::max(fewestParts, patches / std::max(partPatches, summedPatches(w, outputs)));
   return std::min({partialNumbers / size, patches / partPatches, wanted, mostParts, w.batch});
 }
 
 /** Gᵀ s G of the parts' sums, added in their order, to dweight's 9 taps. */
 void writeWeightGradient(const float* partial, int64_t parts, int64_t channels, int64_t outputs, float* dweight) {
-  const int64_t width = whole(outputs), size = places * channels * width;
+  const int64_t width = wholeVectors(outputs), size = places * channels * width;
   forEachSpan(channels, 1, [&](int64_t from, int64_t to) {
     for (int64_t c = from; c < to; c++)
       for (int64_t j = 0; j < outputs; j += widest) {
@@ -274,7 +272,7 @@ void winogradConvolve(const Window& w, const float* x, const float* weight, cons
                       const float* bias, float* y) {
   const TransformedWeight transformed(weight, order, w.channels, outputs);
   const Patches p(w, cachedPatches(w, outputs));
-  const int64_t width = whole(outputs), in = whole(w.channels), bands = p.bands();
+  const int64_t width = wholeVectors(outputs), in = wholeVectors(w.channels), bands = p.bands();
   std::vector<float> shift(static_cast<size_t>(width));
   if (bias) std::copy_n(bias, outputs, shift.begin());
   // Each place's product is a convolution of one tap over patches instead of pixels.
@@ -302,7 +300,7 @@ bool suitsWinogradGradient(const Window& w, int64_t outputs) {
 
 void winogradWeightGradient(const Window& w, const float* x, const float* dy, int64_t outputs, float* dweight) {
   const Patches p(w, summedPatches(w, outputs));
-  const int64_t in = whole(w.channels), width = whole(outputs), size = places * w.channels * width;
+  const int64_t in = wholeVectors(w.channels), width = wholeVectors(outputs), size = places * w.channels * width;
   const int64_t wanted = gradientParts(w, outputs), each = (w.batch + wanted - 1) / wanted, parts = (w.batch + each - 1) / each;
   const std::unique_ptr<float[]> partial(new float[static_cast<size_t>(parts * size)]());
   const int64_t group = evenly(w.channels, tilePixels), together = std::min(p.images, each);
