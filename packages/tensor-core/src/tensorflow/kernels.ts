@@ -203,14 +203,11 @@ function listed(inputs: Record<string, tf.TensorInfo>, letter: string): tf.Tenso
   return found;
 }
 
-const squaredNorms = (ops: Operations, tensors: tf.TensorInfo[]): tf.Tensor =>
-  ops.run("FdivSquaredNorms", tensors, 1, { N: { int: tensors.length } })[0]!;
-
 /** A step of all parameters, which come first, then their gradients, then both moments. */
-// biome-ignore lint/suspicious/noExplicitAny: as above.
-function adamW(ops: Operations, tensors: tf.TensorInfo[], attributes: any): tf.Tensor[] {
+const adamW: Implementation = (ops, inputs, attributes) => {
   const { learningRate, beta1, beta2, epsilon, weightDecays, correction1, correction2, gradientScale } =
     attributes as { weightDecays: number[] } & Record<string, number>;
+  const tensors = ["p", "g", "m", "v"].flatMap((kind) => listed(inputs, kind));
   const settings = tf.tensor1d([
     learningRate! / correction1!,
     beta1!,
@@ -223,7 +220,7 @@ function adamW(ops: Operations, tensors: tf.TensorInfo[], attributes: any): tf.T
   ops.run("FdivAdamW", [...tensors, settings], 0, { N: { int: weightDecays.length } });
   settings.dispose();
   return [];
-}
+};
 
 /** The kernels that are made of more than one operation, or that have other names. */
 const composed: Record<string, Implementation> = {
@@ -254,16 +251,11 @@ const composed: Record<string, Implementation> = {
       width: { int: width },
     });
   },
-  FdivSquaredNorm: (ops, { x }) => [tf.reshape(squaredNorms(ops, [x!]), [])],
-  FdivSquaredNorms: (ops, inputs) => [squaredNorms(ops, listed(inputs, "x"))],
-  FdivAdamW: (ops, { parameter, gradient, m, v }, { weightDecay, ...attributes }) =>
-    adamW(ops, [parameter!, gradient!, m!, v!], { ...attributes, weightDecays: [weightDecay] }),
-  FdivAdamWAll: (ops, inputs, attributes) =>
-    adamW(
-      ops,
-      ["p", "g", "m", "v"].flatMap((kind) => listed(inputs, kind)),
-      attributes,
-    ),
+  FdivSquaredNorms(ops, inputs) {
+    const tensors = listed(inputs, "x");
+    return ops.run("FdivSquaredNorms", tensors, 1, { N: { int: tensors.length } });
+  },
+  FdivAdamWAll: adamW,
 };
 
 /** Every kernel that has an implementation on TensorFlow. */
