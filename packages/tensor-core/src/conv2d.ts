@@ -1,6 +1,12 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { gatherRows } from "./embedding.ts";
-import { columnsImageKernel, imageColumnsKernel, type Window, windowedSize } from "./image-columns.ts";
+import {
+  columnsImageKernel,
+  type Images,
+  imageColumnsKernel,
+  type Window,
+  windowedSize,
+} from "./image-columns.ts";
 import { defineKernel, hasFastKernel, lazyGradient } from "./kernel.ts";
 import { linearKernel, linearNoBiasKernel } from "./linear.ts";
 import { product } from "./mat-mul.ts";
@@ -15,8 +21,6 @@ export interface Conv2dOptions {
   /** Zeros around: on every side, or top, bottom, left, right. Default 0. */
   padding?: number | readonly [top: number, bottom: number, left: number, right: number];
 }
-
-type Images = readonly [number, number, number, number];
 
 /** [out, in, kh, kw] as the matrix [out, kh·kw·in] that columns are multiplied by. */
 const asMatrix = (weight: tf.Tensor): tf.Tensor =>

@@ -9,11 +9,12 @@ export interface Window {
   padding: readonly [top: number, bottom: number, left: number, right: number];
 }
 
-type Shape = readonly [batch: number, height: number, width: number, channels: number];
+/** The shape of images. */
+export type Images = readonly [batch: number, height: number, width: number, channels: number];
 
 /** Height and width of what the window yields. */
 export function windowedSize(
-  [, height, width]: Shape,
+  [, height, width]: Images,
   { kernel, stride, padding }: Window,
 ): [number, number] {
   const [top, bottom, left, right] = padding;
@@ -24,7 +25,7 @@ export function windowedSize(
 }
 
 /** The image behind each place of the window, one slice a place, and its range in the padded image. */
-function places(shape: Shape, window: Window): { begin: number[]; size: number[] }[] {
+function places(shape: Images, window: Window): { begin: number[]; size: number[] }[] {
   const [outHeight, outWidth] = windowedSize(shape, window);
   const { kernel, stride } = window;
   const size = [shape[0], (outHeight - 1) * stride + 1, (outWidth - 1) * stride + 1, shape[3]];
@@ -45,7 +46,7 @@ const border = ([top, bottom, left, right]: Window["padding"]): [number, number]
 export const imageColumnsKernel = defineKernel<{ x: tf.Tensor }, Window>({
   name: "FdivImageColumns",
   generic: ({ x }, window) => {
-    const shape = x.shape as unknown as Shape;
+    const shape = x.shape as unknown as Images;
     const padded = tf.pad(x, border(window.padding));
     const slices = places(shape, window).map(({ begin, size }) =>
       tf.stridedSlice(
@@ -62,7 +63,7 @@ export const imageColumnsKernel = defineKernel<{ x: tf.Tensor }, Window>({
 });
 
 /** FdivColumnsImage: the transpose of FdivImageColumns, each row's numbers added back where they came from; [B, H, W, C]. */
-export const columnsImageKernel = defineKernel<{ columns: tf.Tensor }, Window & { shape: Shape }>({
+export const columnsImageKernel = defineKernel<{ columns: tf.Tensor }, Window & { shape: Images }>({
   name: "FdivColumnsImage",
   generic: ({ columns }, { shape, ...window }) => {
     const [batch, height, width, channels] = shape;
@@ -90,7 +91,7 @@ export const columnsImageKernel = defineKernel<{ columns: tf.Tensor }, Window & 
 
 /** Puts stride − 1 zeros between neighbours. */
 function dilate(x: tf.Tensor, stride: number): tf.Tensor {
-  const [batch, height, width, channels] = x.shape as unknown as Shape;
+  const [batch, height, width, channels] = x.shape as unknown as Images;
   const apart = tf.pad(tf.reshape(x, [batch * height, width, 1, channels]), [
     [0, 0],
     [0, 0],

@@ -1,13 +1,11 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import type { Activation } from "../activation.ts";
-import { type Window, windowedSize } from "../image-columns.ts";
+import { type Images, type Window, windowedSize } from "../image-columns.ts";
 import type { Implementations } from "./implementations.ts";
 import { blocking } from "./kernel-ids.ts";
 import { activationNumber } from "./linear-algebra.ts";
 import { float, type KernelModule } from "./module.ts";
 import { sumOfParts } from "./row-kernels.ts";
-
-type Images = readonly [batch: number, height: number, width: number, channels: number];
 
 /** What both directions are told of a window over images: the images' sizes, the window, and what it yields. */
 function windowArguments(shape: Images, window: Window): number[] {

@@ -1,10 +1,8 @@
 import type * as tf from "@tensorflow/tfjs-core";
-import { type Window, windowedSize } from "../image-columns.ts";
+import { type Images, type Window, windowedSize } from "../image-columns.ts";
 import type { Implementations } from "./implementations.ts";
 import { blocking } from "./kernel-ids.ts";
 import type { KernelModule } from "./module.ts";
-
-type Images = readonly [batch: number, height: number, width: number, channels: number];
 
 /** Places of a patch of 4 × 4, by which 2 × 2 outputs are computed. */
 const places = 16;
