@@ -1,8 +1,9 @@
-import { discriminatorLoss, distributionMatching, gaussian } from "@fdiv/distill";
+import { discriminatorLoss, gaussian } from "@fdiv/distill";
 import { type Divergence, divergence } from "@fdiv/divergences";
 import { featureSet, frechetDistance } from "@fdiv/metrics";
 import { valueAndGradients } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { exactRatio, matchKnown } from "./known-sides.ts";
 
 /** A quantity with a closed form, and what the library computes for it. */
 export interface ClosedForm {
@@ -46,34 +47,31 @@ function gradientsOf(d: Divergence, { mean, deviation, sigma }: Setting) {
     ["mean", tf.variable(tf.scalar(mean))],
     ["deviation", tf.variable(tf.scalar(deviation))],
   ]);
-  const [teacher, fake] = [gaussian([0], 1), gaussian([mean], deviation ** 2)];
-  const count = pairs.z.length;
-  const sigmas = new Float32Array(count).fill(sigma);
+  const sides = { teacher: gaussian([0], 1), student: gaussian([mean], deviation ** 2) };
+  const shape: [number, number] = [pairs.z.length, 1];
   let weightVariance = 0;
-  const { gradients } = valueAndGradients(() => {
+  // The gradient is read on the way back.
+  const kept: tf.Tensor[] = [];
+  const { value, gradients } = valueAndGradients(() => {
     const generated = tf.add(
       parameters.get("mean")!,
-      tf.mul(parameters.get("deviation")!, tf.tensor2d(pairs.z, [count, 1])),
+      tf.mul(parameters.get("deviation")!, tf.tensor2d(pairs.z, shape)),
     );
-    const x = tf.add(generated, tf.mul(sigma, tf.tensor2d(pairs.noise, [count, 1])));
-    const level = tf.tensor1d(sigmas);
-    const { loss, weights } = distributionMatching(
-      {
-        generated,
-        sigmas,
-        teacherDenoised: teacher.denoise(x, level),
-        fakeDenoised: fake.denoise(x, level),
-        logRatio: tf.sub(teacher.logDensity(x, level), fake.logDensity(x, level)) as tf.Tensor1D,
-      },
-      { divergence: d, scale: "score", balance: false },
+    const noise = tf.tensor2d(pairs.noise, shape);
+    const { loss, gradient, weights, metrics } = matchKnown(
+      sides,
+      { generated, noise, sigma },
+      d,
+      exactRatio(sides),
     );
     const h = weights.dataSync<"float32">();
     const moment = (power: number) => h.reduce((sum, w, i) => sum + pairs.weight[i]! * w ** power, 0);
     weightVariance = moment(2) / moment(1) ** 2 - 1;
+    kept.push(gradient, weights, ...Object.values(metrics));
     return tf.sum(tf.mul(loss, tf.tensor1d(pairs.weight))) as tf.Scalar;
   }, parameters);
   const found = ["mean", "deviation"].map((name) => gradients.get(name)!.dataSync()[0]!);
-  tf.dispose([...gradients.values(), ...parameters.values()]);
+  tf.dispose([value, ...gradients.values(), ...parameters.values(), ...kept]);
   return { mean: found[0]!, deviation: found[1]!, weightVariance };
 }
 

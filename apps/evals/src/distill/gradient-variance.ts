@@ -1,14 +1,13 @@
 import {
   discriminatorLoss,
-  distributionMatching,
   type GaussianMixture,
   gaussianMixture,
-  type MatchingInputs,
   type MixtureComponent,
 } from "@fdiv/distill";
 import { divergence } from "@fdiv/divergences";
 import { adamW, linear, type Random, random, valueAndGradients } from "@fdiv/tensor-core";
 import * as tf from "@tensorflow/tfjs-core";
+import { exactRatio, matchKnown, type Ratio, type Sides } from "./known-sides.ts";
 
 const batch = 256;
 const repeats = 200;
@@ -41,26 +40,12 @@ export const shiftedProblems: readonly ShiftedProblem[] = [
   { label: "ring", teacher: ring, shift: [0.06, 0.08], sigma: 0.05 },
 ];
 
-interface Sides {
-  teacher: GaussianMixture;
-  student: GaussianMixture;
-}
-
 function sidesOf({ teacher, shift }: ShiftedProblem): Sides {
   return {
     teacher: gaussianMixture(teacher),
     student: gaussianMixture(teacher.map((one) => ({ ...one, mean: one.mean.map((x, i) => x + shift[i]!) }))),
   };
 }
-
-/** How a ratio is told at noised examples: as logits, which the loss clamps, or as the logarithm itself. */
-type Ratio = (noised: tf.Tensor, levels: tf.Tensor1D) => Pick<MatchingInputs, "logits" | "logRatio">;
-
-const exactRatio =
-  ({ teacher, student }: Sides): Ratio =>
-  (noised, levels) => ({
-    logRatio: tf.sub(teacher.logDensity(noised, levels), student.logDensity(noised, levels)) as tf.Tensor1D,
-  });
 
 /** Draws of a mixture with noise of level σ, [batch, d]. */
 function noisedDraws(of: GaussianMixture, sigma: number, stream: Random): tf.Tensor2D {
@@ -127,13 +112,12 @@ export function relativeGradientDeviation(
   problem: ShiftedProblem,
   ratio: Ratio = exactRatio(sidesOf(problem)),
 ): number {
-  const { teacher, student } = sidesOf(problem);
+  const sides = sidesOf(problem);
   const { shift, sigma } = problem;
   const d = shift.length;
   // The same draws for every divergence, so that what differs between two is their weights.
   const source = random(`gradient of ${problem.label}`);
   const parameter = tf.variable(tf.tensor1d([...shift]));
-  const sigmas = new Float32Array(batch).fill(sigma);
   const found: Float32Array[] = [];
   for (let i = 0; i < repeats; i++) {
     const kept: tf.Tensor[] = [];
@@ -142,20 +126,14 @@ export function relativeGradientDeviation(
       () => {
         const generated = tf.add(
           parameter,
-          tf.tensor2d(teacher.sample(stream.fork("z"), batch).values, [batch, d]),
+          tf.tensor2d(sides.teacher.sample(stream.fork("z"), batch).values, [batch, d]),
         );
         const noise = tf.tensor2d(stream.fork("noise").normal(batch * d), [batch, d]);
-        const noised = tf.add(generated, tf.mul(sigma, noise));
-        const levels = tf.tensor1d(sigmas);
-        const { loss, metrics, gradient, weights } = distributionMatching(
-          {
-            generated,
-            sigmas,
-            teacherDenoised: teacher.denoise(noised, levels),
-            fakeDenoised: student.denoise(noised, levels),
-            ...ratio(noised, levels),
-          },
-          { divergence: divergence(name), scale: "score", balance: false },
+        const { loss, metrics, gradient, weights } = matchKnown(
+          sides,
+          { generated, noise, sigma },
+          divergence(name),
+          ratio,
         );
         kept.push(gradient, weights, ...Object.values(metrics));
         return tf.mean(loss) as tf.Scalar;
